@@ -1,0 +1,281 @@
+//! What goes into a store and what comes out of it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::id::{LegacyId, PrivateId, SessionId, StoredId};
+
+/// Idle timeout (sliding, counted from `updated_at`) and lifetime (absolute, counted from
+/// `created_at`), both decided by the database's clock. The default has neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The longest time without a save or a touch.
+    pub idle: Option<Duration>,
+    /// The longest time since the session began.
+    pub lifetime: Option<Duration>,
+}
+
+/// What to find: a private id and, when fallback is on, a legacy id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Where every session of gem 2.x and of ours is.
+    pub private: PrivateId,
+    /// Where a session of gem 1.x may still be.
+    pub legacy: Option<LegacyId>,
+    /// A row past one of these is not found.
+    pub timeouts: Timeouts,
+}
+
+impl Lookup {
+    /// Looks for the private id alone.
+    pub fn new(id: &SessionId) -> Self {
+        Self { private: id.private(), legacy: None, timeouts: Timeouts::default() }
+    }
+
+    /// Looks for the raw id too, if the public id has its shape.
+    pub fn with_legacy(id: &SessionId) -> Self {
+        Self { legacy: id.legacy(), ..Self::new(id) }
+    }
+
+    /// Leaves out rows past these timeouts.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+}
+
+/// One row: the id it was found under, undecoded data, times.
+///
+/// `Debug` shows the data's length only.
+#[derive(Clone)]
+pub struct Record {
+    /// The id it was found under; a save is keyed by it.
+    pub id: StoredId,
+    /// The data column as it is stored; `None` for NULL, which is an empty session.
+    pub data: Option<Bytes>,
+    /// When the session began, where the table has the column.
+    pub created_at: Option<SystemTime>,
+    /// When it was last saved or touched, where the table has the column.
+    pub updated_at: Option<SystemTime>,
+    /// The database's clock when the row was read.
+    pub read_at: Option<SystemTime>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &self.id)
+            .field("data_len", &self.data.as_ref().map(Bytes::len))
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to write.
+#[derive(Clone, Debug)]
+pub enum Save {
+    /// A new row: one INSERT.
+    Insert(Insert),
+    /// A change of a row that was found: one UPDATE, never an upsert.
+    Update(Update),
+}
+
+/// A new row.
+#[derive(Clone)]
+pub struct Insert {
+    /// Its id.
+    pub id: PrivateId,
+    /// Its encoded data.
+    pub data: Bytes,
+    /// How long it lives, where the table has an expiry column; `None` for ever.
+    pub expires_in: Option<Duration>,
+}
+
+/// A change of the row that was found under `id`.
+#[derive(Clone)]
+pub struct Update {
+    /// The id the row was found under.
+    pub id: StoredId,
+    /// Apply only if the row still holds this data.
+    pub guard: Guard,
+    /// The new data; `None` leaves the column alone.
+    pub data: Option<Bytes>,
+    /// The new id: `renew`, `reset`, and the re-keying of legacy rows.
+    pub new_id: Option<PrivateId>,
+    /// Sets `created_at` to now, as for a session that begins anew.
+    pub restart: bool,
+    /// Sets `updated_at` to now. Off for what is not a use of the session.
+    pub touch: bool,
+    /// What becomes of the expiry column, where the table has one.
+    pub expiry: Expiry,
+    /// A row past one of these is gone.
+    pub timeouts: Timeouts,
+}
+
+/// The condition of an [`Update`], compared null-safe and byte by byte.
+#[derive(Clone)]
+pub enum Guard {
+    /// No condition: the last write wins.
+    Off,
+    /// The row still holds this data (`None`: NULL).
+    Data(Option<Bytes>),
+}
+
+/// What a save does to the expiry column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// Leaves it as it is.
+    #[default]
+    Keep,
+    /// The row is not found once this time has passed.
+    After(Duration),
+    /// The row lives until a timeout or a trim.
+    Never,
+}
+
+impl Update {
+    /// An unconditional update that changes nothing yet but `updated_at`.
+    pub fn new(id: StoredId) -> Self {
+        Self {
+            id,
+            guard: Guard::Off,
+            data: None,
+            new_id: None,
+            restart: false,
+            touch: true,
+            expiry: Expiry::Keep,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// Writes this data.
+    pub fn data(mut self, data: impl Into<Bytes>) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// Applies only while the row still holds what `record` held.
+    pub fn guarded_by(mut self, record: &Record) -> Self {
+        self.guard = Guard::Data(record.data.clone());
+        self
+    }
+
+    /// Moves the row to this id in the same statement.
+    pub fn rekey(mut self, new_id: PrivateId) -> Self {
+        self.new_id = Some(new_id);
+        self
+    }
+}
+
+impl fmt::Debug for Insert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Insert").field("data_len", &self.data.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Update")
+            .field("guard", &self.guard)
+            .field("data_len", &self.data.as_ref().map(Bytes::len))
+            .field("rekey", &self.new_id.is_some())
+            .field("restart", &self.restart)
+            .field("touch", &self.touch)
+            .field("expiry", &self.expiry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Data(_) => "Data(..)",
+        })
+    }
+}
+
+/// What became of a [`Save`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The row now holds what was asked for.
+    Applied,
+    /// There is no such row any more; nothing was written.
+    Gone,
+    /// The row holds other data than the guard names; nothing was written.
+    Conflict,
+    /// The new id is taken; nothing was written.
+    Duplicate,
+}
+
+/// A row's place in the table: its primary key, or what stands in for one. `Debug` is redacted,
+/// since the id column may be the primary key.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum RowKey {
+    /// An integer key, or SQLite's rowid.
+    Int(i64),
+    /// Any other key, as text.
+    Text(Box<str>),
+}
+
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(key) => write!(f, "RowKey({key})"),
+            Self::Text(_) => f.write_str("RowKey(..)"),
+        }
+    }
+}
+
+/// Which rows a task means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only rows whose `updated_at` is at least this old, or
+    pub idle_for: Option<Duration>,
+    /// rows whose `created_at` is at least this old.
+    pub older_than: Option<Duration>,
+}
+
+/// One step of a walk over the table in the order of its keys.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Rows after this one; `None` begins at the first.
+    pub after: Option<RowKey>,
+    /// At most so many rows.
+    pub limit: u32,
+    /// Which rows; with both of its fields set a row matches by either.
+    pub filter: Filter,
+    /// Whether to read the data column too.
+    pub with_data: bool,
+}
+
+/// A row as tasks see it.
+#[derive(Clone)]
+pub struct Row {
+    /// Its primary key.
+    pub key: RowKey,
+    /// The id column's text: private, or raw if it was never secured.
+    pub stored_id: Box<str>,
+    /// Bytes in the data column.
+    pub size: u64,
+    /// The data column, if asked for and not NULL.
+    pub data: Option<Bytes>,
+    /// When the session began.
+    pub created_at: Option<SystemTime>,
+    /// When it was last saved or touched.
+    pub updated_at: Option<SystemTime>,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("key", &self.key)
+            .field("size", &self.size)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
+}
