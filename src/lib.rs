@@ -1,15 +1,34 @@
 #![doc = include_str!("../README.md")]
 
 mod codec;
+mod cookie;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 mod id;
+mod manager;
 mod record;
+mod session;
+mod sql;
+mod store;
+mod table;
 mod value;
 
 pub use codec::{Changes, Codec, Custom, Document, Json, Null, Serializer};
+pub use cookie::{CookieOptions, SameSite, Spelling};
 pub use error::{Error, Result};
+#[cfg(feature = "http")]
+pub use http::{
+    CommitFailure, CommitReport, HyperSessions, ResponseFuture, SessionLayer, SessionService,
+};
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
+pub use manager::{ManagerOptions, Policy, SessionManager};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };
+pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
+#[cfg(feature = "sqlite")]
+pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
+pub use store::{Maintenance, Store};
+pub use table::{Schema, Table};
 pub use value::{Map, Value, ValueRef};

@@ -36,6 +36,16 @@ pub trait Codec: Send + Sync + fmt::Debug + 'static {
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>>;
 }
 
+impl<C: Codec + ?Sized> Codec for Arc<C> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
+        (**self).open(stored)
+    }
+}
+
 /// A session's data as it was stored: a map of text keys that is read key by key.
 pub trait Document: Send + Sync {
     /// The value of a top-level key.
@@ -101,6 +111,11 @@ impl Changes {
     /// Whether nothing was touched.
     pub fn is_empty(&self) -> bool {
         !self.cleared && self.keys.is_empty()
+    }
+
+    /// Whether any key is set, so that a session that is new holds something.
+    pub fn sets_anything(&self) -> bool {
+        self.keys.iter().any(|(_, value)| value.is_some())
     }
 
     /// What became of a key: `None` if it was not touched (after a clear: it is gone), else the

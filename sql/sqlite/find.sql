@@ -1,0 +1,19 @@
+SELECT
+  {session_id},
+  {data},
+  {created_at}, -- if created_at
+  NULL, -- unless created_at
+  {updated_at} -- if updated_at
+  NULL -- unless updated_at
+FROM {table}
+WHERE {session_id} IN (
+    :id,
+    :legacy, -- if legacy
+  )
+  AND {session_id} COLLATE BINARY IN ( -- if collated
+    :id, -- if collated
+    :legacy, -- if collated and legacy
+  ) -- if collated
+  AND {updated_at} > :idle_since -- if idle
+  AND {created_at} > :born_since -- if lifetime
+  AND ({expires_at} IS NULL OR {expires_at} > :now) -- if expires_at

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX {index_id} ON {bare_table} ({session_id})

@@ -1,0 +1,1 @@
+CREATE INDEX {index_updated} ON {bare_table} ({updated_at})

@@ -1,0 +1,19 @@
+SELECT
+  {key},
+  {session_id},
+  length(CAST({data} AS BLOB)),
+  {data}, -- if payload
+  NULL, -- unless payload
+  {created_at}, -- if created_at
+  NULL, -- unless created_at
+  {updated_at} -- if updated_at
+  NULL -- unless updated_at
+FROM {table}
+WHERE TRUE
+  AND {key} > :after -- if after
+  AND (FALSE -- if age
+    OR {updated_at} <= :idle_since -- if idle
+    OR {created_at} <= :born_since -- if lifetime
+  ) -- if age
+ORDER BY {key}
+LIMIT :limit

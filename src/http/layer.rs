@@ -1,0 +1,98 @@
+//! The tower layer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::Sessions;
+use super::service::{HyperSessions, SessionService};
+use crate::cookie::CookieOptions;
+use crate::manager::SessionManager;
+use crate::store::Store;
+
+/// Gives every request a [`Session`](crate::Session) in its extensions and commits it between the
+/// handler's answer and the response's head.
+///
+/// The commit happens for every status; [`commit_on_server_error`](Self::commit_on_server_error)
+/// leaves out 5xx. A handler that panics or whose client goes away commits nothing. When the commit
+/// fails, the handler's answer is replaced by an empty 503 (try again) or 500, without a cookie and
+/// with the error in its extensions ([`CommitFailure`](crate::CommitFailure)); a conflict under
+/// [`Policy::Reject`](crate::Policy) answers 409. What is done to the session after the head, for
+/// instance by a streaming body, is an error and not lost silently.
+///
+/// # Examples
+///
+/// ```
+/// # use sqlbypass::{Json, Session, SessionManager, SqliteStore};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> sqlbypass::Result<()> {
+/// use http::{Request, Response};
+/// use sqlbypass::SessionLayer;
+/// use tower::{ServiceBuilder, ServiceExt};
+///
+/// let store = SqliteStore::builder(":memory:").create(true).open().await?;
+/// let service = ServiceBuilder::new()
+///     .layer(SessionLayer::new(SessionManager::new(store, Json)))
+///     .service_fn(|request: Request<()>| async move {
+///         let session = request.extensions().get::<Session>().unwrap();
+///         session.insert("user", "ada")?;
+///         sqlbypass::Result::Ok(Response::new(String::new()))
+///     });
+/// let response = service.oneshot(Request::new(())).await?;
+/// let cookie = response.headers()["set-cookie"].to_str().unwrap();
+/// assert!(cookie.starts_with("_session_id=") && cookie.ends_with("; path=/; HttpOnly; SameSite=Lax"));
+/// # Ok(()) }
+/// ```
+pub struct SessionLayer<S>(Sessions<S>);
+
+impl<S> Clone for SessionLayer<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S: Store> SessionLayer<S> {
+    /// A layer with Rails' cookie.
+    pub fn new(manager: SessionManager<S>) -> Self {
+        Self(Sessions::new(manager))
+    }
+
+    /// The cookie's name and attributes.
+    pub fn cookie(mut self, cookie: CookieOptions) -> Self {
+        self.0.config.cookie = Arc::new(cookie);
+        self
+    }
+
+    /// Whether a session is committed when the answer is a 5xx; on by default, as in Rails.
+    pub fn commit_on_server_error(mut self, commit: bool) -> Self {
+        self.0.config.commit_on_server_error = commit;
+        self
+    }
+
+    /// Puts a [`CommitReport`](crate::CommitReport) into every response's extensions.
+    pub fn report(mut self, report: bool) -> Self {
+        self.0.config.report = report;
+        self
+    }
+
+    /// Wraps a service of hyper itself, without tower.
+    pub fn hyper<H>(&self, inner: H) -> HyperSessions<H, S> {
+        HyperSessions { inner, sessions: self.0.clone() }
+    }
+}
+
+impl<H, S: Store> Layer<H> for SessionLayer<S> {
+    type Service = SessionService<H, S>;
+
+    fn layer(&self, inner: H) -> Self::Service {
+        SessionService { inner, sessions: self.0.clone() }
+    }
+}
+
+impl<S> fmt::Debug for SessionLayer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer")
+            .field("cookie", &self.0.config.cookie)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,376 @@
+//! The one place where a store meets a codec: load, commit, merge, policy.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::codec::{Changes, Codec, Document};
+use crate::error::{Error, Kind, Result};
+use crate::id::SessionId;
+use crate::record::{Expiry, Guard, Insert, Lookup, Record, Save, Saved, Timeouts, Update};
+use crate::session::{
+    Action, Backend, BoxFuture, Commit, CookieChange, Loaded, Outcome, Pending, Session,
+};
+use crate::store::Store;
+
+/// New ids tried when the table already has one: with 128 random bits the second is one too many.
+const ID_TRIES: usize = 3;
+
+/// What happens when somebody else has changed the row since it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// This request's own changes of top-level keys are applied to the fresh row. The default.
+    #[default]
+    Merge,
+    /// The row is overwritten, as Rails does: what the other wrote is lost.
+    LastWriteWins,
+    /// Nothing is written ([`Outcome::Conflict`]).
+    Reject,
+}
+
+/// Settings of a [`SessionManager`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManagerOptions {
+    /// What happens on a concurrent change.
+    pub policy: Policy,
+    /// Whether rows of gem 1.x, stored under their raw id, are found and re-keyed: the gem's
+    /// default. The opposite is its `secure_session_only`.
+    pub legacy_fallback: bool,
+    /// Idle timeout and lifetime.
+    pub timeouts: Timeouts,
+    /// With an idle timeout, an unchanged session is touched at most this often.
+    pub touch_interval: Duration,
+    /// The longest that a commit goes on merging.
+    pub deadline: Duration,
+}
+
+impl Default for ManagerOptions {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Merge,
+            legacy_fallback: true,
+            timeouts: Timeouts::default(),
+            touch_interval: Duration::from_secs(60),
+            deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A store with a codec and a policy: where sessions come from.
+///
+/// Clones share the store.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> sqlbypass::Result<()> {
+/// use std::time::Duration;
+/// use sqlbypass::{Json, ManagerOptions, SessionManager, SqliteStore, Timeouts};
+///
+/// let store = SqliteStore::builder(":memory:").create(true).open().await?;
+/// let options = ManagerOptions {
+///     timeouts: Timeouts { idle: Some(Duration::from_secs(1_800)), lifetime: None },
+///     ..ManagerOptions::default()
+/// };
+/// let manager = SessionManager::with_options(store, Json, options);
+///
+/// let session = manager.session(None);
+/// session.insert("user", 42)?;
+/// session.commit().await?;
+/// # Ok(()) }
+/// ```
+pub struct SessionManager<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
+    store: S,
+    codec: Box<dyn Codec>,
+    options: ManagerOptions,
+}
+
+impl<S> Clone for SessionManager<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Store> SessionManager<S> {
+    /// A manager with default settings.
+    pub fn new(store: S, codec: impl Codec) -> Self {
+        Self::with_options(store, codec, ManagerOptions::default())
+    }
+
+    /// A manager with these settings.
+    pub fn with_options(store: S, codec: impl Codec, options: ManagerOptions) -> Self {
+        Self(Arc::new(Shared { store, codec: Box::new(codec), options }))
+    }
+
+    /// The session of a request that bore this id, or none. Nothing is read yet.
+    pub fn session(&self, id: Option<SessionId>) -> Session {
+        let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
+        Session::new(backend, id)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &ManagerOptions {
+        &self.0.options
+    }
+}
+
+impl<S> fmt::Debug for SessionManager<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("codec", &self.0.codec)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Store> Backend for Shared<S> {
+    fn codec(&self) -> &dyn Codec {
+        &*self.codec
+    }
+
+    fn is_settled(&self, record: &Record) -> bool {
+        !record.id.is_legacy() && !self.is_touch_due(record)
+    }
+
+    fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Record>>> {
+        Box::pin(async move { self.store.find(&self.lookup(id)).await })
+    }
+
+    fn commit(&self, pending: Pending) -> BoxFuture<'_, Result<Commit>> {
+        Box::pin(self.commit(pending))
+    }
+}
+
+/// A row that was found, and the public id that found it.
+struct Found<'a> {
+    id: &'a SessionId,
+    record: Record,
+    document: Option<Box<dyn Document>>,
+}
+
+impl<S: Store> Shared<S> {
+    fn lookup(&self, id: &SessionId) -> Lookup {
+        let legacy = self.options.legacy_fallback;
+        let lookup = if legacy { Lookup::with_legacy(id) } else { Lookup::new(id) };
+        lookup.timeouts(self.options.timeouts)
+    }
+
+    async fn commit(&self, pending: Pending) -> Result<Commit> {
+        let Pending { id, loaded, document, changes, action } = pending;
+        if action == Action::Destroy && !changes.sets_anything() {
+            return self.destroy(id.as_ref()).await;
+        }
+        let loaded = match (loaded, &id) {
+            (Loaded::No, Some(id)) => {
+                self.store.find(&self.lookup(id)).await?.map_or(Loaded::Missing, Loaded::Row)
+            }
+            (loaded, _) => loaded,
+        };
+        let (Loaded::Row(record), Some(id)) = (loaded, &id) else {
+            return self.create(&changes).await;
+        };
+        let found = Found { id, record, document };
+        match action {
+            // A destroyed session that was written to again is a new one in the old one's place.
+            Action::Reset | Action::Destroy => self.reset(found, &changes).await,
+            Action::Keep | Action::Renew => self.update(found, &changes, action).await,
+        }
+    }
+
+    async fn destroy(&self, id: Option<&SessionId>) -> Result<Commit> {
+        let Some(id) = id else {
+            return Ok(kept(Outcome::Unchanged));
+        };
+        self.store.destroy(&self.lookup(id)).await?;
+        Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
+    }
+
+    /// A new row for what was inserted, if anything was.
+    async fn create(&self, changes: &Changes) -> Result<Commit> {
+        if !changes.sets_anything() {
+            return Ok(kept(Outcome::Unchanged));
+        }
+        let data = self.codec.open(None)?.encode(changes)?;
+        for _ in 0..ID_TRIES {
+            let id = SessionId::generate()?;
+            let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+            match self.store.save(&Save::Insert(insert)).await? {
+                Saved::Duplicate => {}
+                Saved::Applied => {
+                    return Ok(Commit { outcome: Outcome::Created, cookie: CookieChange::Set(id) });
+                }
+                Saved::Gone | Saved::Conflict => {
+                    return Err(breach("an INSERT answered otherwise"));
+                }
+            }
+        }
+        Err(taken())
+    }
+
+    /// The row moves to a new id with what was inserted since and nothing of before. A row that is
+    /// gone does not stand in a login's way: there is a new one then.
+    async fn reset(&self, found: Found<'_>, changes: &Changes) -> Result<Commit> {
+        let data = self.codec.open(None)?.encode(changes)?;
+        for _ in 0..ID_TRIES {
+            let id = SessionId::generate()?;
+            let update = Update { restart: true, ..Update::new(found.record.id) };
+            let update = update.data(data.clone()).rekey(id.private());
+            let mut outcome = Outcome::Saved;
+            let mut saved = self.store.save(&Save::Update(update)).await?;
+            if saved == Saved::Gone {
+                let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+                outcome = Outcome::Created;
+                saved = self.store.save(&Save::Insert(insert)).await?;
+            }
+            match saved {
+                Saved::Duplicate => {}
+                Saved::Applied => return Ok(Commit { outcome, cookie: CookieChange::Set(id) }),
+                Saved::Gone | Saved::Conflict => return Err(breach("no guard was asked for")),
+            }
+        }
+        Err(taken())
+    }
+
+    /// Writes the changes to the row that was found; renews its id where that is wanted.
+    async fn update(
+        &self,
+        mut found: Found<'_>,
+        changes: &Changes,
+        action: Action,
+    ) -> Result<Commit> {
+        let until = Instant::now() + self.options.deadline;
+        let mut outcome = Outcome::Saved;
+        let mut tries = ID_TRIES;
+        loop {
+            let renewed = match action {
+                Action::Renew => Some(SessionId::generate()?),
+                _ => None,
+            };
+            let Some(update) = self.plan(&mut found, changes, renewed.as_ref())? else {
+                if outcome == Outcome::Merged {
+                    return Ok(kept(Outcome::Merged));
+                }
+                return self.unchanged(&found).await;
+            };
+            match self.store.save(&Save::Update(update)).await? {
+                Saved::Applied => {
+                    let cookie = renewed.map_or(CookieChange::Keep, CookieChange::Set);
+                    return Ok(Commit { outcome, cookie });
+                }
+                Saved::Gone => return Ok(kept(Outcome::Gone)),
+                Saved::Duplicate if renewed.is_some() && tries > 1 => tries -= 1,
+                // Both a raw and a private row of the same id: the private one is the session.
+                Saved::Duplicate => return Err(taken()),
+                Saved::Conflict if self.options.policy == Policy::Reject => {
+                    return Ok(kept(Outcome::Conflict));
+                }
+                Saved::Conflict if Instant::now() >= until => return Err(contended()),
+                Saved::Conflict => {
+                    let Some(fresh) = self.store.find(&self.lookup(found.id)).await? else {
+                        return Ok(kept(Outcome::Gone));
+                    };
+                    found = Found { record: fresh, document: None, ..found };
+                    outcome = Outcome::Merged;
+                }
+            }
+        }
+    }
+
+    /// The one UPDATE that is needed, if any: for changed content, a new id, or a legacy row.
+    fn plan(
+        &self,
+        found: &mut Found<'_>,
+        changes: &Changes,
+        renewed: Option<&SessionId>,
+    ) -> Result<Option<Update>> {
+        let data = self.changed_data(found, changes)?;
+        let stored = found.record.id;
+        let secured = || stored.is_legacy().then(|| found.id.private());
+        let new_id = renewed.map(SessionId::private).or_else(secured);
+        if data.is_none() && new_id.is_none() {
+            return Ok(None);
+        }
+        let guarded =
+            data.is_some() && !changes.is_cleared() && self.options.policy != Policy::LastWriteWins;
+        Ok(Some(Update {
+            guard: if guarded { Guard::Data(found.record.data.clone()) } else { Guard::Off },
+            // Re-keying a legacy row is no use of the session.
+            touch: data.is_some() || renewed.is_some(),
+            data,
+            new_id,
+            restart: false,
+            expiry: Expiry::Keep,
+            timeouts: self.options.timeouts,
+            id: stored,
+        }))
+    }
+
+    /// The row's data with the changes in it, or `None` if they change nothing.
+    fn changed_data(
+        &self,
+        found: &mut Found<'_>,
+        changes: &Changes,
+    ) -> Result<Option<bytes::Bytes>> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        // What replaces everything need not be able to read what it replaces.
+        let document = match found.document.take() {
+            Some(document) => document,
+            None => match self.codec.open(found.record.data.clone()) {
+                Err(fault) if changes.is_cleared() && fault.is_decode() => {
+                    return self.codec.open(None)?.encode(changes).map(Some);
+                }
+                opened => opened?,
+            },
+        };
+        let document = found.document.insert(document);
+        if changes.alter(&**document)? { document.encode(changes).map(Some) } else { Ok(None) }
+    }
+
+    /// A loaded, unchanged session costs no SQL, but a touch now and then under an idle timeout.
+    async fn unchanged(&self, found: &Found<'_>) -> Result<Commit> {
+        if self.is_touch_due(&found.record) {
+            let there = self.store.touch(&found.record.id, self.options.timeouts).await?;
+            if !there {
+                return Ok(kept(Outcome::Gone));
+            }
+        }
+        Ok(kept(Outcome::Unchanged))
+    }
+
+    fn is_touch_due(&self, record: &Record) -> bool {
+        if self.options.timeouts.idle.is_none() {
+            return false;
+        }
+        let (Some(updated_at), Some(read_at)) = (record.updated_at, record.read_at) else {
+            return true;
+        };
+        read_at.duration_since(updated_at).is_ok_and(|age| age >= self.options.touch_interval)
+    }
+}
+
+fn kept(outcome: Outcome) -> Commit {
+    Commit { outcome, cookie: CookieChange::Keep }
+}
+
+fn taken() -> Error {
+    Error::new(Kind::Database, "saving a session", "its new id is in the table already")
+}
+
+fn contended() -> Error {
+    Error::new(Kind::Conflict, "merging a session", "others changed it until the deadline")
+        .advice("try the request again; nothing of it was written")
+}
+
+fn breach(problem: &'static str) -> Error {
+    Error::new(Kind::Database, "saving a session", problem)
+        .advice("the store breaks the contract: run the conformance suite")
+}

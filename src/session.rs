@@ -1,0 +1,510 @@
+//! What a request handler holds.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{Changes, Codec, Document};
+use crate::error::{Error, Kind, Result};
+use crate::id::SessionId;
+use crate::record::Record;
+use crate::value::{Map, Value};
+
+/// The key that answers the public id in Rails and is never stored.
+const VIRTUAL_KEY: &str = "session_id";
+
+/// The session of one request: lazy, typed, and the same type whatever store is behind it.
+///
+/// Nothing is read until a value is asked for, nothing is decoded but the key asked for, and
+/// nothing is written at the commit when the content did not change. Clones are handles to the
+/// same session. `Debug` shows no id and no data.
+///
+/// # Examples
+///
+/// ```
+/// # use sqlbypass::{Json, SessionManager, SqliteStore};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> sqlbypass::Result<()> {
+/// # let store = SqliteStore::builder(":memory:").create(true).open().await?;
+/// let manager = SessionManager::new(store, Json);
+/// let session = manager.session(None);
+/// let visits: u32 = session.get("visits").await?.unwrap_or(0);
+/// session.insert("visits", visits + 1)?;
+/// session.commit().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    state: Mutex<State>,
+    /// Held while the row is read, so that two handles do not read it twice.
+    loading: tokio::sync::Mutex<()>,
+}
+
+/// A future that a sealed trait hands out.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The manager with its store's type erased.
+pub(crate) trait Backend: Send + Sync {
+    fn codec(&self) -> &dyn Codec;
+    /// Whether a commit has nothing to do for this row while nobody changes it.
+    fn is_settled(&self, record: &Record) -> bool;
+    fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Record>>>;
+    fn commit(&self, pending: Pending) -> BoxFuture<'_, Result<Commit>>;
+}
+
+/// What is known of the row.
+pub(crate) enum Loaded {
+    /// Nobody has asked.
+    No,
+    /// There is none, or the request bore no usable id: the session is new.
+    Missing,
+    /// It was found.
+    Row(Record),
+}
+
+/// What becomes of the id at the commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Keep,
+    Renew,
+    Reset,
+    Destroy,
+}
+
+struct State {
+    id: Option<SessionId>,
+    loaded: Loaded,
+    /// Opened at the first read.
+    document: Option<Box<dyn Document>>,
+    changes: Changes,
+    action: Action,
+    stage: Stage,
+}
+
+/// How far the session's life has come.
+enum Stage {
+    Open,
+    /// A commit has begun; it stays so if the commit fails or its future is dropped.
+    Closed,
+    Committed(Commit),
+}
+
+/// What a commit has to work with.
+pub(crate) struct Pending {
+    pub(crate) id: Option<SessionId>,
+    pub(crate) loaded: Loaded,
+    pub(crate) document: Option<Box<dyn Document>>,
+    pub(crate) changes: Changes,
+    pub(crate) action: Action,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A new row was written under a new id.
+    Created,
+    /// The row was written, or moved to another id.
+    Saved,
+    /// Nothing had to be written.
+    Unchanged,
+    /// Somebody else had changed the row; both changes are in it now.
+    Merged,
+    /// The session had been destroyed, renewed or had expired meanwhile; nothing was written.
+    Gone,
+    /// Somebody else had changed the row, and the policy is to reject; nothing was written.
+    Conflict,
+    /// The session was destroyed.
+    Destroyed,
+}
+
+/// What a commit did, and what the browser has to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// What became of the row.
+    pub outcome: Outcome,
+    /// What becomes of the cookie.
+    pub cookie: CookieChange,
+}
+
+/// What becomes of the cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieChange {
+    /// The browser keeps what it has: no header.
+    Keep,
+    /// The browser gets this id.
+    Set(SessionId),
+    /// The browser's id is dead.
+    Clear,
+}
+
+/// The life of a session, without its id or content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// When it began, by the database's clock.
+    pub created_at: Option<SystemTime>,
+    /// When it was last saved or touched.
+    pub updated_at: Option<SystemTime>,
+    /// Bytes in its data column.
+    pub size: usize,
+}
+
+impl Session {
+    pub(crate) fn new(backend: Arc<dyn Backend>, id: Option<SessionId>) -> Self {
+        let loaded = if id.is_some() { Loaded::No } else { Loaded::Missing };
+        let state = State {
+            id,
+            loaded,
+            document: None,
+            changes: Changes::new(),
+            action: Action::Keep,
+            stage: Stage::Open,
+        };
+        Self(Arc::new(Inner {
+            backend,
+            state: Mutex::new(state),
+            loading: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// The value of a key, read into any type that serde can deserialize.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read or decoded, or the value does not fit the type.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        if key == VIRTUAL_KEY {
+            let id = self.id().await?.map(|id| Value::from(id.as_str()));
+            return id.map(|id| id.deserialize()).transpose();
+        }
+        if let Some(touched) = self.state().changes.get(key) {
+            return touched.map(Value::deserialize).transpose();
+        }
+        self.load().await?;
+        let mut state = self.state();
+        // Touched by another handle while the row was read.
+        if let Some(touched) = state.changes.get(key) {
+            return touched.map(Value::deserialize).transpose();
+        }
+        let value = state.document(&*self.0.backend)?.get(key)?;
+        value.map(|value| value.deserialize()).transpose()
+    }
+
+    /// The value of a key as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read or decoded.
+    pub async fn value(&self, key: &str) -> Result<Option<Value>> {
+        self.get(key).await
+    }
+
+    /// All keys and values.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read or decoded.
+    pub async fn to_map(&self) -> Result<Map> {
+        self.load().await?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let mut map = Map::new();
+        let cleared = state.changes.is_cleared();
+        if !cleared {
+            let document = state.document(&*self.0.backend)?;
+            for key in document.keys() {
+                if let Some(value) = document.get(key)? {
+                    map.insert(key, value.to_value()?);
+                }
+            }
+        }
+        state.changes.apply(&mut map);
+        Ok(map)
+    }
+
+    /// Whether the session holds nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read or decoded.
+    pub async fn is_empty(&self) -> Result<bool> {
+        Ok(self.to_map().await?.is_empty())
+    }
+
+    /// Sets a key. A value that serializes to nil removes it, as in Rails.
+    ///
+    /// Nothing is read or written before the commit.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be stored, the key is `session_id` (which Rails never stores), or the
+    /// session was committed already.
+    pub fn insert<T: Serialize>(&self, key: impl Into<String>, value: T) -> Result<()> {
+        let (key, value) = (key.into(), Value::from_serialize(&value)?);
+        if key == VIRTUAL_KEY {
+            return Err(Error::value("changing a session", "session_id is not a key to store"));
+        }
+        self.change(|state| state.changes.set(key, value))
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn remove(&self, key: impl Into<String>) -> Result<()> {
+        let key = key.into();
+        self.change(|state| state.changes.remove(key))
+    }
+
+    /// Changes the value of a key in place, however deep; a key that is not there begins as nil.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read or decoded, or the session was committed already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sqlbypass::{Session, Value};
+    /// # async fn handler(session: Session) -> sqlbypass::Result<()> {
+    /// session.update("cart", |cart| match cart {
+    ///     Value::Array(items) => items.push(7.into()),
+    ///     other => *other = Value::Array(vec![7.into()]),
+    /// }).await
+    /// # }
+    /// ```
+    pub async fn update(&self, key: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let mut value = self.value(key).await?.unwrap_or_default();
+        change(&mut value);
+        self.insert(key, value)
+    }
+
+    /// Removes every key and keeps the id: what Warden does when everybody signs out.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn clear(&self) -> Result<()> {
+        self.change(|state| state.changes.clear())
+    }
+
+    /// Gives the session a new id at the commit and keeps its data and `created_at`: for a change
+    /// of rights within a session.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn renew(&self) -> Result<()> {
+        self.change(|state| {
+            if state.action == Action::Keep {
+                state.action = Action::Renew;
+            }
+        })
+    }
+
+    /// Ends the session and begins a new one under a new id: for a login. What is inserted
+    /// afterwards is in the new one.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn reset(&self) -> Result<()> {
+        self.change(|state| {
+            state.action = Action::Reset;
+            state.changes.clear();
+        })
+    }
+
+    /// Ends the session: for a logout. The row is removed at the commit, under either id. What is
+    /// inserted afterwards begins a new session under a new id.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn destroy(&self) -> Result<()> {
+        self.change(|state| {
+            state.action = Action::Destroy;
+            state.changes.clear();
+        })
+    }
+
+    /// The public id of a session that is stored; `None` for a new one, which gets its id at the
+    /// commit. Handle it like a password.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read.
+    pub async fn id(&self) -> Result<Option<SessionId>> {
+        self.load().await?;
+        let state = self.state();
+        Ok(match state.loaded {
+            Loaded::Row(_) => state.id.clone(),
+            Loaded::No | Loaded::Missing => None,
+        })
+    }
+
+    /// Times and size of a session that is stored; `None` for a new one.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read.
+    pub async fn info(&self) -> Result<Option<SessionInfo>> {
+        self.load().await?;
+        Ok(match &self.state().loaded {
+            Loaded::Row(record) => Some(SessionInfo {
+                created_at: record.created_at,
+                updated_at: record.updated_at,
+                size: record.data.as_ref().map_or(0, Bytes::len),
+            }),
+            Loaded::No | Loaded::Missing => None,
+        })
+    }
+
+    /// Whether the row was asked for.
+    pub fn is_loaded(&self) -> bool {
+        let state = self.state();
+        state.id.is_some() && !matches!(state.loaded, Loaded::No)
+    }
+
+    /// Writes what has changed; the middleware does it after the handler. The session can be read
+    /// afterwards and no longer changed.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was written, or when that is unknown; the error says which. Also when the
+    /// session was committed already.
+    pub async fn commit(&self) -> Result<Commit> {
+        if self.close_if_quiet() {
+            return Ok(unchanged());
+        }
+        let _loading = self.0.loading.lock().await;
+        let pending = self.state().take()?;
+        let commit = self.0.backend.commit(pending).await?;
+        self.state().stage = Stage::Committed(commit.clone());
+        Ok(commit)
+    }
+
+    /// Commits, or answers what the handler's own commit did, for the cookie.
+    pub(crate) async fn finish(&self) -> Result<Commit> {
+        match &self.state().stage {
+            Stage::Open => {}
+            Stage::Committed(commit) => return Ok(commit.clone()),
+            // The handler has seen its commit fail and answered as it saw fit.
+            Stage::Closed => return Ok(unchanged()),
+        }
+        self.commit().await
+    }
+
+    /// Ends the session if a commit has nothing to do, so that none has to be awaited.
+    pub(crate) fn close_if_quiet(&self) -> bool {
+        let mut state = self.state();
+        let quiet = state.changes.is_empty()
+            && state.action == Action::Keep
+            && matches!(state.stage, Stage::Open)
+            && match &state.loaded {
+                Loaded::Row(record) => self.0.backend.is_settled(record),
+                Loaded::No | Loaded::Missing => true,
+            };
+        if quiet {
+            state.stage = Stage::Committed(unchanged());
+        }
+        quiet
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held leaves no half-done change: every change is one assignment.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> Result<()> {
+        let mut state = self.state();
+        if !matches!(state.stage, Stage::Open) {
+            return Err(committed());
+        }
+        change(&mut state);
+        Ok(())
+    }
+
+    async fn load(&self) -> Result<()> {
+        if !matches!(self.state().loaded, Loaded::No) {
+            return Ok(());
+        }
+        let _loading = self.0.loading.lock().await;
+        let id = {
+            let state = self.state();
+            match (&state.loaded, &state.id) {
+                (Loaded::No, Some(id)) => id.clone(),
+                _ => return Ok(()),
+            }
+        };
+        let found = self.0.backend.find(&id).await?;
+        self.state().loaded = found.map_or(Loaded::Missing, Loaded::Row);
+        Ok(())
+    }
+}
+
+impl State {
+    fn document(&mut self, backend: &dyn Backend) -> Result<&dyn Document> {
+        let document = match self.document.take() {
+            Some(document) => document,
+            None => {
+                let data = match &self.loaded {
+                    Loaded::Row(record) => record.data.clone(),
+                    Loaded::No | Loaded::Missing => None,
+                };
+                backend.codec().open(data)?
+            }
+        };
+        Ok(&**self.document.insert(document))
+    }
+
+    fn take(&mut self) -> Result<Pending> {
+        if !matches!(self.stage, Stage::Open) {
+            return Err(committed());
+        }
+        self.stage = Stage::Closed;
+        let loaded = match &self.loaded {
+            Loaded::Row(record) => Loaded::Row(record.clone()),
+            Loaded::Missing => Loaded::Missing,
+            Loaded::No => Loaded::No,
+        };
+        Ok(Pending {
+            id: self.id.clone(),
+            loaded,
+            document: self.document.take(),
+            changes: self.changes.clone(),
+            action: self.action,
+        })
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Session")
+            .field("loaded", &!matches!(state.loaded, Loaded::No))
+            .field("changed", &!state.changes.is_empty())
+            .field("action", &state.action)
+            .field("committed", &!matches!(state.stage, Stage::Open))
+            .finish_non_exhaustive()
+    }
+}
+
+fn unchanged() -> Commit {
+    Commit { outcome: Outcome::Unchanged, cookie: CookieChange::Keep }
+}
+
+fn committed() -> Error {
+    Error::new(Kind::Committed, "changing a session", "it was committed already")
+        .advice("change it before the response's head goes out")
+}

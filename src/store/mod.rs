@@ -1,0 +1,104 @@
+//! Stores: rows in, rows out.
+
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;
+
+use std::future::Future;
+
+use crate::error::Result;
+use crate::id::{PrivateId, StoredId};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::table::Schema;
+
+/// Finds, saves and destroys rows. It knows no codec, no cookie and no policy.
+///
+/// This is the contract that the raw stores, the ORM model and your own store share; the
+/// `conformance` feature has the suite that proves it. Every operation ends by a deadline. When an
+/// answer is lost after a statement was sent the error says so
+/// ([`is_unknown_outcome`](crate::Error::is_unknown_outcome)), and the statement is not sent again.
+/// Dropping a future half-way leaves no open transaction and delays nobody else.
+pub trait Store: Send + Sync + 'static {
+    /// Finds a row by its private id or, where the lookup has one, its legacy id.
+    ///
+    /// One statement, also with a legacy id; with both rows there, the private one is found.
+    /// `None` for an id that is missing or whose row is past a timeout or its expiry, decided by
+    /// the database's clock.
+    ///
+    /// # Errors
+    ///
+    /// Only for a fault of the system, and when a timeout needs a column that the table lacks.
+    fn find(&self, lookup: &Lookup) -> impl Future<Output = Result<Option<Record>>> + Send;
+
+    /// Writes a row: one INSERT, or one UPDATE keyed by the id it was found under, never an
+    /// upsert: a destroyed session is not revived.
+    ///
+    /// The guard is compared null-safe and byte by byte. A row past its timeouts is gone.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was written, or when that is unknown; the error says which.
+    fn save(&self, save: &Save) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// Removes what is stored under either id, whatever its age, and says whether a row was there.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was removed, or when that is unknown; the error says which.
+    fn destroy(&self, lookup: &Lookup) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Sets `updated_at` to now and says whether the row was there and not past a timeout.
+    ///
+    /// On a table without the column it only says that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save`](Store::save).
+    fn touch(&self, id: &StoredId, timeouts: Timeouts)
+    -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What tasks do to a table: make it, walk over it, thin it out.
+pub trait Maintenance: Store {
+    /// Makes the table and its indexes if the table is missing; says whether it did.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be made.
+    fn create(&self) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Looks again at what the table has.
+    ///
+    /// # Errors
+    ///
+    /// When the table or a column that the store needs is missing.
+    fn inspect(&self) -> impl Future<Output = Result<Schema>> + Send;
+
+    /// The next rows in the order of their keys.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read, or the filter needs a column that the table lacks.
+    fn scan(&self, scan: &Scan) -> impl Future<Output = Result<Vec<Row>>> + Send;
+
+    /// Deletes those of these rows that still match the filter, in one short transaction, and says
+    /// how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When none was deleted, or when that is unknown; the error says which.
+    fn delete(&self, keys: &[RowKey], filter: &Filter) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Gives a row a new id if it still has the one it was read with. Leaves its times alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::save`].
+    fn rekey(&self, row: &Row, new_id: &PrivateId) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// Removes every row and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::save`].
+    fn clear(&self) -> impl Future<Output = Result<u64>> + Send;
+}

@@ -1,0 +1,334 @@
+//! Connections: opened, set up, and kept in step with the table.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rusqlite::OpenFlags;
+
+use super::error::{error, is_schema};
+use super::options::{Source, SqliteBuilder, Synchronous};
+use super::statements::{Name, Statements};
+use crate::error::{Error, Kind, Result};
+use crate::sql::Flags;
+use crate::table::{Schema, Table};
+
+/// Statements that a connection keeps prepared: all variants that a service uses.
+const PREPARED: usize = 64;
+/// A lock is mostly held for microseconds: so many short sleeps first, longer ones afterwards.
+const SHORT_SLEEPS: i32 = 20;
+const SHORT_SLEEP: Duration = Duration::from_micros(20);
+const LONG_SLEEP: Duration = Duration::from_micros(120);
+/// Beyond this the WAL's file is cut when it starts anew.
+const WAL_LIMIT: u64 = 64 << 20;
+
+/// What all connections of a store share.
+pub(super) struct Shared {
+    pub(super) options: SqliteBuilder,
+    /// What the table was last found to have; `None` until it was first looked at.
+    statements: RwLock<Option<Arc<Statements>>>,
+}
+
+/// A connection that is set up and knows its table.
+pub(super) struct Connection {
+    raw: rusqlite::Connection,
+    shared: Arc<Shared>,
+}
+
+/// Why a step on a connection failed.
+pub(super) enum Fault {
+    Sql(rusqlite::Error),
+    Ours(Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl Fault {
+    pub(super) fn into_error(self, doing: &'static str) -> Error {
+        match self {
+            Self::Sql(fault) => error(doing, &fault),
+            Self::Ours(error) => error,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(options: SqliteBuilder) -> Self {
+        Self { options, statements: RwLock::new(None) }
+    }
+
+    fn known(&self) -> Option<Arc<Statements>> {
+        self.statements.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, statements: Arc<Statements>) {
+        *self.statements.write().unwrap_or_else(PoisonError::into_inner) = Some(statements);
+    }
+}
+
+impl Connection {
+    /// Opens and sets up a connection; makes the table if that is wanted; looks at it once.
+    pub(super) fn open(shared: &Arc<Shared>, until: Instant) -> Result<Self> {
+        let doing = "opening a SQLite database";
+        let options = &shared.options;
+        let mut raw = connect(options).map_err(|fault| error(doing, &fault))?;
+        waiting(until, || {
+            set_up(&mut raw, options).map_err(|fault| error(doing, &fault))?;
+            let connection = Self { raw, shared: Arc::clone(shared) };
+            if options.create && !options.read_only {
+                connection.create_table()?;
+            }
+            if shared.known().is_none() {
+                connection.inspect()?;
+            }
+            Ok(connection)
+        })
+    }
+
+    /// Runs one operation. When it finds that the table has changed, the table is looked at again
+    /// and the operation is tried once more; nothing of the first try was applied.
+    pub(super) fn run<T>(
+        &self,
+        doing: &'static str,
+        mut operation: impl FnMut(&rusqlite::Connection, &Statements) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let statements = match self.shared.known() {
+            Some(statements) => statements,
+            None => self.inspect()?,
+        };
+        match operation(&self.raw, &statements) {
+            Err(Fault::Sql(fault)) if is_schema(&fault) => {
+                let fresh = self.inspect()?;
+                if fresh.schema == statements.schema {
+                    return Err(error(doing, &fault).into());
+                }
+                operation(&self.raw, &fresh)
+            }
+            result => result,
+        }
+    }
+
+    /// Looks at the table and renders statements for what it has.
+    pub(super) fn inspect(&self) -> Result<Arc<Statements>> {
+        let table = &self.shared.options.table;
+        let schema = inspect(&self.raw, table)?;
+        let statements = Arc::new(Statements::new(table, schema));
+        self.shared.learn(Arc::clone(&statements));
+        Ok(statements)
+    }
+
+    /// Makes the table and its indexes if the table is missing.
+    pub(super) fn create_table(&self) -> Result<bool> {
+        let doing = "creating the sessions table";
+        let table = &self.shared.options.table;
+        if has_table(&self.raw, table)? {
+            return Ok(false);
+        }
+        let key = table.named_primary_key().unwrap_or("id").to_owned();
+        let statements =
+            Statements::new(table, Schema { primary_key: Some(key), ..Schema::default() });
+        let make = || -> Result<bool> {
+            if has_table(&self.raw, table)? {
+                return Ok(false);
+            }
+            for name in [Name::Create, Name::IndexId, Name::IndexUpdated] {
+                let sql = &statements.get(name, Flags::default())?.sql;
+                self.raw.execute_batch(sql).map_err(|fault| error(doing, &fault))?;
+            }
+            Ok(true)
+        };
+        let transaction = |sql| self.raw.execute_batch(sql).map_err(|fault| error(doing, &fault));
+        transaction("BEGIN IMMEDIATE")?;
+        let made = make();
+        let end = transaction(if made.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        let made = made?;
+        end?;
+        Ok(made)
+    }
+
+    /// Closes the connection; the last one of the process checkpoints the WAL.
+    pub(super) fn close(self) {
+        drop(self.raw);
+    }
+}
+
+/// Makes the table on a connection of its own, which need not find one.
+pub(super) fn create(shared: &Arc<Shared>, until: Instant) -> Result<bool> {
+    let doing = "creating the sessions table";
+    let mut raw = connect(&shared.options).map_err(|fault| error(doing, &fault))?;
+    waiting(until, || {
+        set_up(&mut raw, &shared.options).map_err(|fault| error(doing, &fault))?;
+        Connection { raw, shared: Arc::clone(shared) }.create_table()
+    })
+}
+
+thread_local! {
+    /// Until when this thread's current operation may wait for a lock.
+    static WAIT_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Lets the busy handler wait until then during `operation`; without it, it does not wait.
+pub(super) fn waiting<T>(until: Instant, operation: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            WAIT_UNTIL.set(None);
+        }
+    }
+    WAIT_UNTIL.set(Some(until));
+    let _reset = Reset;
+    operation()
+}
+
+/// SQLite's own handler sleeps up to 100 ms at a time, which shows as latency when another process
+/// writes; commits take microseconds to a few milliseconds.
+#[allow(clippy::disallowed_methods)] // The one place that may sleep: it holds no lock and is bounded.
+fn busy(tries: i32) -> bool {
+    let Some(until) = WAIT_UNTIL.get() else { return false };
+    if Instant::now() >= until {
+        return false;
+    }
+    std::thread::sleep(if tries < SHORT_SLEEPS { SHORT_SLEEP } else { LONG_SLEEP });
+    true
+}
+
+fn connect(options: &SqliteBuilder) -> rusqlite::Result<rusqlite::Connection> {
+    let access = match (options.read_only, options.create) {
+        (true, _) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    // A connection is used by one thread at a time, so SQLite needs no mutex of its own.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match &options.source {
+        Source::File(path) => rusqlite::Connection::open_with_flags(literal(path), flags),
+        Source::Uri(uri) => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_CREATE;
+            rusqlite::Connection::open_with_flags(uri, flags)
+        }
+        Source::Factory(connect) => connect(),
+    }
+}
+
+/// A file whose name SQLite would take for something else is named through its folder.
+fn literal(path: &Path) -> std::path::PathBuf {
+    match path.to_str() {
+        Some(text) if text.starts_with(':') || text.starts_with("file:") => {
+            Path::new(".").join(path)
+        }
+        _ => path.to_owned(),
+    }
+}
+
+fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::Result<()> {
+    raw.busy_handler(Some(busy))?;
+    raw.set_prepared_statement_cache_capacity(PREPARED);
+    raw.pragma_update(None, "mmap_size", i64::try_from(options.mmap_size).unwrap_or(i64::MAX))?;
+    if options.read_only {
+        return Ok(());
+    }
+    if let Some(bytes) = options.page_size {
+        raw.pragma_update(None, "page_size", bytes)?;
+    }
+    // A database that cannot have a WAL (in memory) answers with the mode it keeps.
+    raw.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    raw.pragma_update_and_check(None, "journal_size_limit", WAL_LIMIT as i64, |_| Ok(()))?;
+    let synchronous = match options.synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    raw.pragma_update(None, "synchronous", synchronous)
+}
+
+/// `main.sessions` → its database, if named, and the bare name.
+fn split(table: &Table) -> (Option<&str>, &str) {
+    match table.name().rsplit_once('.') {
+        Some((database, bare)) => (Some(database), bare),
+        None => (None, table.name()),
+    }
+}
+
+type Column = (String, String, i64);
+
+fn columns(raw: &rusqlite::Connection, table: &Table) -> rusqlite::Result<Vec<Column>> {
+    let (database, bare) = split(table);
+    let mut statement = raw.prepare(include_str!("../../../sql/sqlite/inspect_columns.sql"))?;
+    let rows =
+        statement.query_map((bare, database), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+fn has_table(raw: &rusqlite::Connection, table: &Table) -> Result<bool> {
+    let columns =
+        columns(raw, table).map_err(|fault| error("looking at the sessions table", &fault))?;
+    Ok(!columns.is_empty())
+}
+
+fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
+    let doing = "looking at the sessions table";
+    let fault = |fault: rusqlite::Error| error(doing, &fault);
+    let columns = columns(raw, table).map_err(fault)?;
+    if columns.is_empty() {
+        return Err(missing(format!("there is no table {:?}", table.name()))
+            .advice("create it, or name another table"));
+    }
+    let column = |name: &str| columns.iter().find(|(column, ..)| column.eq_ignore_ascii_case(name));
+    let needed = |name: &str| {
+        column(name).ok_or_else(|| {
+            missing(format!("the table {:?} has no column {name:?}", table.name()))
+                .advice("add it, or name another column")
+        })
+    };
+    needed(table.session_id())?;
+    let (_, data_type, _) = needed(table.data())?;
+    let primary_key = match table.named_primary_key() {
+        Some(name) => Some(needed(name)?.0.clone()),
+        None => single_key(&columns),
+    };
+    let (database, bare) = split(table);
+    let unique: i64 = raw
+        .prepare(include_str!("../../../sql/sqlite/inspect_indexes.sql"))
+        .and_then(|mut statement| {
+            statement.query_row((bare, database, table.session_id()), |row| row.get(0))
+        })
+        .map_err(fault)?;
+    let collated = raw
+        .column_metadata(database, bare, table.session_id())
+        .map(|(_, collation, ..)| collation.is_some_and(|name| name.to_bytes() != b"BINARY"))
+        .map_err(fault)?;
+    let limit = raw.limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH).map_err(fault)?;
+    Ok(Schema {
+        unique_id: unique > 0 || primary_key.as_deref() == Some(table.session_id()),
+        primary_key,
+        created_at: column("created_at").is_some(),
+        updated_at: column("updated_at").is_some(),
+        expires_at: column("expires_at").is_some(),
+        data_type: data_type.clone(),
+        data_limit: u64::try_from(limit).ok(),
+        collated_id: collated,
+    })
+}
+
+/// A key of one column; a composite one cannot name a row by itself, so the rowid does.
+fn single_key(columns: &[Column]) -> Option<String> {
+    let mut keys = columns.iter().filter(|(.., position)| *position > 0);
+    match (keys.next(), keys.next()) {
+        (Some((name, ..)), None) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+fn missing(problem: String) -> Error {
+    Error::new(Kind::Schema, "looking at the sessions table", problem)
+}

@@ -1,0 +1,262 @@
+//! The store on SQLite: direct readers, one writer.
+
+pub(crate) mod connect;
+mod error;
+mod operations;
+mod options;
+mod readers;
+mod rows;
+pub(crate) mod statements;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+pub use options::{SqliteBuilder, Synchronous};
+
+use self::connect::{Connection, Fault, Shared};
+use self::options::Source;
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{Maintenance, Store};
+use crate::error::{Error, Result};
+use crate::id::{PrivateId, StoredId};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update};
+use crate::table::Schema;
+
+/// How long a read on the caller's thread may wait for a lock before it moves to a blocking one.
+const DIRECT_WAIT: Duration = Duration::from_millis(1);
+
+/// Sessions in a SQLite file, also one that a Rails app has open at the same time.
+///
+/// Clones share the connections. The database is put into WAL mode; readers never wait for the
+/// writer. Times are those of this machine's clock, as SQLite has no other.
+///
+/// Dropping the last clone ends the writer after what is queued; [`close`](Self::close) waits for
+/// that.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    readers: Readers,
+    writer: Writer,
+    closed: AtomicBool,
+}
+
+impl SqliteStore {
+    /// Opens an existing file with Rails' table `sessions` and default settings.
+    ///
+    /// # Errors
+    ///
+    /// When the file or the table is missing or does not fit.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder(path).open().await
+    }
+
+    /// Settings for a file. `:memory:` is a database that lives as long as its store.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteBuilder {
+        SqliteBuilder::from_path(path.as_ref())
+    }
+
+    /// Settings from a URL: `sqlite://relative.db`, `sqlite:///absolute.db`, with `?mode=ro|rw|rwc`
+    /// and `&synchronous=full|normal`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL names no file or has an unknown option.
+    pub fn url(url: &str) -> Result<SqliteBuilder> {
+        SqliteBuilder::from_url(url)
+    }
+
+    /// Settings for connections that you make yourself, for instance with an extension loaded. The
+    /// store sets its own busy handler and pragmas on each.
+    pub fn factory(
+        connect: impl Fn() -> rusqlite::Result<rusqlite::Connection> + Send + Sync + 'static,
+    ) -> SqliteBuilder {
+        SqliteBuilder::new(Source::Factory(Arc::new(connect)))
+    }
+
+    /// Finishes what is queued and closes every connection; the store answers errors afterwards.
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    pub async fn close(&self) -> Result<()> {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.readers.close();
+        self.0.writer.close().await
+    }
+
+    async fn from_builder(options: SqliteBuilder) -> Result<Self> {
+        let lazy = options.lazy;
+        let shared = Arc::new(Shared::new(options));
+        let store = Self(Arc::new(Inner {
+            readers: Readers::new(shared.options.readers),
+            writer: Writer::start(Arc::clone(&shared))?,
+            shared,
+            closed: AtomicBool::new(false),
+        }));
+        if !lazy {
+            // The writer first: it makes the file and the table where that is wanted.
+            store.write("opening a SQLite database", |_| Ok(())).await?;
+            store.read("opening a SQLite database", |_| Ok(())).await?;
+        }
+        Ok(store)
+    }
+
+    /// Runs a read: on this thread if a connection is free and no lock is met, else on a blocking
+    /// one.
+    async fn read<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        operation: impl Fn(&Connection) -> Result<T, Fault> + Clone + Send + 'static,
+    ) -> Result<T> {
+        let inner = &self.0;
+        if inner.closed.load(Ordering::Acquire) {
+            return Err(Error::unavailable(doing, "the store is closed"));
+        }
+        if !inner.shared.options.blocking_reads {
+            let direct = inner.readers.try_run(Instant::now() + DIRECT_WAIT, &operation);
+            match direct {
+                Some(Err(Fault::Sql(fault))) if error::is_busy(&fault) => {}
+                Some(result) => return result.map_err(|fault| fault.into_error(doing)),
+                None => {}
+            }
+        }
+        self.read_blocking(doing, operation).await
+    }
+
+    async fn read_blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        operation: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.0);
+        let until = Instant::now() + inner.shared.options.deadline;
+        let task = tokio::task::spawn_blocking(move || {
+            let run = |connection: &Connection| {
+                operation(connection).map_err(|fault| fault.into_error(doing))
+            };
+            inner.readers.run(&inner.shared, until, run)
+        });
+        match tokio::time::timeout_at(until.into(), task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::database(doing, "the reading thread ended without an answer")),
+            Err(_) => Err(Error::timeout(doing, "the read did not end by the deadline")),
+        }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        operation: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let until = Instant::now() + self.0.shared.options.deadline;
+        let run = move |connection: &Connection| {
+            operation(connection).map_err(|fault| fault.into_error(doing))
+        };
+        self.0.writer.run(doing, until, run).await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        let doing = "finding a session";
+        let lookup = lookup.clone();
+        self.read(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::find(raw, statements, &lookup))
+        })
+        .await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        let doing = "saving a session";
+        let save = save.clone();
+        self.write(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::save(raw, statements, &save))
+        })
+        .await
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        let doing = "destroying a session";
+        let lookup = lookup.clone();
+        self.write(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::destroy(raw, statements, &lookup))
+        })
+        .await
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        let doing = "touching a session";
+        let save = Save::Update(Update { timeouts, ..Update::new(*id) });
+        self.write(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::save(raw, statements, &save))
+        })
+        .await
+        .map(|saved| saved == Saved::Applied)
+    }
+}
+
+impl Maintenance for SqliteStore {
+    async fn create(&self) -> Result<bool> {
+        let doing = "creating the sessions table";
+        let options = self.0.shared.options.clone();
+        // The store's own connections may be unable to open before there is a table.
+        let until = Instant::now() + options.deadline;
+        let shared = Arc::new(Shared::new(options));
+        let task = tokio::task::spawn_blocking(move || connect::create(&shared, until));
+        task.await.map_err(|_| Error::database(doing, "the thread ended without an answer"))?
+    }
+
+    async fn inspect(&self) -> Result<Schema> {
+        let inspect = |connection: &Connection| Ok(connection.inspect()?.schema.clone());
+        self.read_blocking("looking at the sessions table", inspect).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
+        let doing = "reading rows";
+        let scan = scan.clone();
+        self.read_blocking(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::scan(raw, statements, &scan))
+        })
+        .await
+    }
+
+    async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
+        let doing = "deleting rows";
+        let (keys, filter) = (keys.to_vec(), filter.clone());
+        self.write(doing, move |connection| {
+            connection
+                .run(doing, |raw, statements| operations::delete(raw, statements, &keys, &filter))
+        })
+        .await
+    }
+
+    async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
+        let doing = "re-keying a row";
+        let (row, new_id) = (row.clone(), *new_id);
+        self.write(doing, move |connection| {
+            connection
+                .run(doing, |raw, statements| operations::rekey(raw, statements, &row, &new_id))
+        })
+        .await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        let doing = "clearing the sessions table";
+        self.write(doing, move |connection| connection.run(doing, operations::clear)).await
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("options", &self.0.shared.options)
+            .finish_non_exhaustive()
+    }
+}

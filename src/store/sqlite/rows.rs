@@ -1,0 +1,202 @@
+//! Rows and parameters: SQLite's values ↔ ours.
+
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::Offset;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+
+use crate::error::{Error, Kind, Result};
+use crate::id::{LegacyId, PrivateId, StoredId};
+use crate::record::{Record, Row, RowKey};
+
+/// A time as Rails writes it into SQLite: `YYYY-MM-DD HH:MM:SS.ffffff`, without the fraction when
+/// it is zero. Trim compares these texts, so the form matters.
+#[derive(Clone, Copy)]
+pub(super) struct TimeText {
+    len: usize,
+    bytes: [u8; 32],
+}
+
+impl TimeText {
+    /// The text of `time`, cut to microseconds; times out of the calendar are clamped.
+    pub(super) fn new(time: SystemTime) -> Self {
+        let clamped = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        let time = Timestamp::try_from(time).unwrap_or(clamped);
+        let at: DateTime = Offset::UTC.to_datetime(time);
+        let micros = at.subsec_nanosecond() / 1_000;
+        let mut text = Self { len: 0, bytes: [0; 32] };
+        let mut out = &mut text.bytes[..];
+        let (date, clock) = (at.date(), at.time());
+        // 32 bytes hold any of jiff's years, so writing cannot fail.
+        let _ = write!(
+            out,
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+            date.year(),
+            date.month(),
+            date.day(),
+            clock.hour(),
+            clock.minute(),
+            clock.second()
+        );
+        if micros != 0 {
+            let _ = write!(out, ".{micros:06}");
+        }
+        text.len = 32 - out.len();
+        text
+    }
+
+    /// The time so long before now, clamped to the calendar.
+    pub(super) fn before(now: SystemTime, age: Duration) -> Self {
+        Self::new(now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+
+    /// The time so long after now, clamped to the calendar.
+    pub(super) fn after(now: SystemTime, ahead: Duration) -> Self {
+        const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
+        Self::new(now.checked_add(ahead.min(CENTURY)).unwrap_or(now))
+    }
+
+    pub(super) fn as_sql(&self) -> ToSqlOutput<'_> {
+        ToSqlOutput::Borrowed(ValueRef::Text(&self.bytes[..self.len]))
+    }
+}
+
+/// Text for a text column, a blob for a blob column: Rails compares and reads them as such.
+pub(super) fn data_sql(data: Option<&[u8]>, blob: bool) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match data {
+        None => ValueRef::Null,
+        Some(bytes) if blob => ValueRef::Blob(bytes),
+        Some(bytes) => ValueRef::Text(bytes),
+    })
+}
+
+pub(super) fn text_sql(text: &str) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+}
+
+pub(super) fn key_sql(key: &RowKey) -> ToSqlOutput<'_> {
+    match key {
+        RowKey::Int(key) => ToSqlOutput::Owned(Value::Integer(*key)),
+        RowKey::Text(key) => text_sql(key),
+    }
+}
+
+/// Reads `find`'s columns: id, data, created_at, updated_at.
+pub(super) fn record(
+    row: &rusqlite::Row<'_>,
+    read_at: SystemTime,
+) -> rusqlite::Result<Option<Record>> {
+    let Some(id) = stored_id(row.get_ref(0)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Record {
+        id,
+        data: data(row.get_ref(1)?),
+        created_at: time(row.get_ref(2)?),
+        updated_at: time(row.get_ref(3)?),
+        read_at: Some(read_at),
+    }))
+}
+
+/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
+pub(super) fn row(row: &rusqlite::Row<'_>) -> Result<Row> {
+    let get = |at| row.get_ref(at).map_err(|e| super::error::error("reading a row", &e));
+    let key = match get(0)? {
+        ValueRef::Integer(key) => RowKey::Int(key),
+        ValueRef::Text(key) => RowKey::Text(String::from_utf8_lossy(key).into()),
+        _ => {
+            return Err(Error::new(
+                Kind::Schema,
+                "reading a row",
+                "its primary key is neither number nor text",
+            ));
+        }
+    };
+    let stored_id = bytes(get(1)?).unwrap_or_default();
+    Ok(Row {
+        key,
+        stored_id: String::from_utf8_lossy(stored_id).into(),
+        size: get(2)?.as_i64().ok().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        data: data(get(3)?),
+        created_at: time(get(4)?),
+        updated_at: time(get(5)?),
+    })
+}
+
+fn stored_id(value: ValueRef<'_>) -> Option<StoredId> {
+    let text = std::str::from_utf8(bytes(value)?).ok()?;
+    let private = PrivateId::parse(text).map(StoredId::Private);
+    private.or_else(|| LegacyId::parse(text).map(StoredId::Legacy))
+}
+
+/// The one copy of the data on its way out.
+fn data(value: ValueRef<'_>) -> Option<Bytes> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string().into()),
+        ValueRef::Real(number) => Some(number.to_string().into()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(Bytes::copy_from_slice(bytes)),
+    }
+}
+
+fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A time that cannot be read is left out: it must not make a session unreadable.
+fn time(value: ValueRef<'_>) -> Option<SystemTime> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let at = PARSER.parse_datetime(bytes(value)?).ok()?;
+    let time = Offset::UTC.to_timestamp(at).ok()?;
+    Some(SystemTime::from(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
+    }
+
+    fn written(time: SystemTime) -> String {
+        let text = TimeText::new(time);
+        String::from_utf8(text.bytes[..text.len].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn times_are_written_as_rails_writes_them_and_read_back() {
+        for (micros, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (1, "1970-01-01 00:00:00.000001"),
+            (1_795_382_341_000_000, "2026-11-22 21:19:01"),
+            (1_795_382_341_100_000, "2026-11-22 21:19:01.100000"),
+        ] {
+            assert_eq!(written(at(micros)), text);
+            assert_eq!(time(ValueRef::Text(text.as_bytes())), Some(at(micros)));
+        }
+    }
+
+    #[test]
+    fn the_texts_sort_as_the_times_do() {
+        let times = [0, 1, 999_999, 1_000_000, 1_000_001, 60_000_000, 1_795_382_341_000_000];
+        let texts: Vec<String> = times.iter().map(|micros| written(at(*micros))).collect();
+        assert!(texts.is_sorted());
+    }
+
+    #[test]
+    fn what_is_no_time_is_left_out() {
+        for text in ["", "soon", "2026-13-01 00:00:00", "\u{ff12}"] {
+            assert_eq!(time(ValueRef::Text(text.as_bytes())), None);
+        }
+        assert_eq!(time(ValueRef::Integer(5)), None);
+    }
+}

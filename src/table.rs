@@ -1,0 +1,149 @@
+//! The table: its names, quoted once, and what it was found to have.
+
+use crate::error::{Error, Result};
+
+/// Longest name that is taken: the shortest limit of the databases (PostgreSQL's 63 bytes).
+const MAX_NAME: usize = 63;
+
+/// Names of the table and its columns; Rails' own by default.
+///
+/// Names are checked here and quoted by the store once, when it opens.
+///
+/// # Examples
+///
+/// ```
+/// use sqlbypass::Table;
+///
+/// let table = Table::new("app.web sessions")?.data_column("payload")?;
+/// assert_eq!(table.name(), "app.web sessions");
+/// # Ok::<(), sqlbypass::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    name: String,
+    primary_key: Option<String>,
+    session_id: String,
+    data: String,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            name: "sessions".into(),
+            primary_key: None,
+            session_id: "session_id".into(),
+            data: "data".into(),
+        }
+    }
+}
+
+impl Table {
+    /// A table of this name with Rails' columns. A dot separates the schema from the table.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, too long, or holds a NUL.
+    pub fn new(name: impl Into<String>) -> Result<Self> {
+        let name = name.into();
+        for part in name.split('.') {
+            checked(part.to_owned())?;
+        }
+        Ok(Self { name, ..Self::default() })
+    }
+
+    /// Names the primary key; without it the table is asked when the store opens.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, too long, or holds a NUL.
+    pub fn primary_key(mut self, name: impl Into<String>) -> Result<Self> {
+        self.primary_key = Some(checked(name.into())?);
+        Ok(self)
+    }
+
+    /// Names the id column, by default `session_id`.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, too long, or holds a NUL.
+    pub fn session_id_column(mut self, name: impl Into<String>) -> Result<Self> {
+        self.session_id = checked(name.into())?;
+        Ok(self)
+    }
+
+    /// Names the data column, by default `data`.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, too long, or holds a NUL.
+    pub fn data_column(mut self, name: impl Into<String>) -> Result<Self> {
+        self.data = checked(name.into())?;
+        Ok(self)
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The primary key that was named, if any.
+    pub fn named_primary_key(&self) -> Option<&str> {
+        self.primary_key.as_deref()
+    }
+
+    /// The id column's name.
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// The data column's name.
+    pub fn data(&self) -> &str {
+        &self.data
+    }
+}
+
+/// What a table was found to have, when the store opened or was asked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schema {
+    /// The primary key, if it has one.
+    pub primary_key: Option<String>,
+    /// Whether the table has `created_at`.
+    pub created_at: bool,
+    /// Whether it has `updated_at`.
+    pub updated_at: bool,
+    /// Whether it has `expires_at`, the optional column of ours.
+    pub expires_at: bool,
+    /// The data column's declared type, in lower case.
+    pub data_type: String,
+    /// The most bytes the data column takes, where it has a limit.
+    pub data_limit: Option<u64>,
+    /// Whether the id column has a unique index.
+    pub unique_id: bool,
+    /// Whether the id column compares otherwise than byte by byte.
+    pub collated_id: bool,
+}
+
+fn checked(name: String) -> Result<String> {
+    if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
+        return Err(Error::config(
+            "naming a table or a column",
+            "the name is empty, has a NUL or over 63 bytes",
+        ));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_are_taken_and_impossible_ones_refused() {
+        assert!(Table::new("we\"ird ta`ble").is_ok());
+        for name in ["", "a.", ".b", "nul\0"] {
+            assert!(Table::new(name).unwrap_err().is_config());
+        }
+        assert!(Table::default().data_column("x".repeat(64)).is_err());
+    }
+}
