@@ -76,7 +76,8 @@ impl Flags {
             .fold(0, |index, (bit, flag)| index | usize::from(self.has(*flag)) << bit)
     }
 
-    /// Every subset of `flags` joined to this set, in the order of [`Flags::index`].
+    /// For tests: every subset of `flags` joined to this set, in the order of [`Flags::index`].
+    #[cfg(test)]
     pub(crate) fn variants(self, flags: &[Flag]) -> impl Iterator<Item = Self> {
         (0..1_usize << flags.len()).map(move |index| {
             flags

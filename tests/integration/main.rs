@@ -1,3 +1,4 @@
 //! Behaviour through the public API, on real databases.
 
 mod http;
+mod layers;

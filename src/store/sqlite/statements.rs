@@ -117,3 +117,95 @@ fn names(table: &Table, schema: &Schema) -> Vec<(&'static str, String)> {
         ("index_updated", index("updated_at")),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// What tables have, by which statements differ.
+    const TABLE: [&str; 4] = ["created_at", "updated_at", "expires_at", "collated"];
+
+    fn statements(bits: usize) -> Statements {
+        let has = |bit: usize| bits >> bit & 1 == 1;
+        let schema = Schema {
+            primary_key: Some("id".into()),
+            created_at: has(0),
+            updated_at: has(1),
+            expires_at: has(2),
+            collated_id: has(3),
+            ..Schema::default()
+        };
+        Statements::new(&Table::default(), schema)
+    }
+
+    fn sets() -> impl Iterator<Item = (usize, Statements)> {
+        (0..1 << TABLE.len()).map(|bits| (bits, statements(bits)))
+    }
+
+    fn variants() -> impl Iterator<Item = (Name, &'static [Flag], Flags)> {
+        FILES.iter().flat_map(|(name, _, choices)| {
+            Flags::default().variants(choices).map(move |call| (*name, *choices, call))
+        })
+    }
+
+    /// One line a statement: on Rails' table every combination of what calls ask for; on every
+    /// other table the combinations in which a table's columns show: nothing asked and all asked.
+    #[test]
+    fn every_combination_renders_as_the_golden_file_has_it() {
+        let mut text = String::new();
+        for (bits, statements) in sets() {
+            let rails = bits == 0b0011;
+            let has: Vec<_> =
+                (0..4).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]).collect();
+            let _ = writeln!(text, "# table with: {}", has.join(", "));
+            for (name, choices, call) in variants() {
+                let asked = call.index(choices);
+                let extreme = asked == 0 || asked + 1 == 1 << choices.len();
+                if rails || extreme {
+                    let statement = statements.get(name, call).unwrap();
+                    let sql = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let _ = writeln!(text, "{name:?}/{asked:b}: {sql} {:?}", statement.params);
+                }
+            }
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/sqlite.txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let golden = std::fs::read_to_string(path).unwrap_or_default();
+        for (at, (is, was)) in text.lines().zip(golden.lines()).enumerate() {
+            assert_eq!(is, was, "line {} of {path}; UPDATE_GOLDEN=1 writes it anew", at + 1);
+        }
+        assert_eq!(text.lines().count(), golden.lines().count());
+    }
+
+    /// What SQLite itself says of every combination on every table; an UPDATE that sets nothing is
+    /// never asked for.
+    #[test]
+    fn sqlite_prepares_every_combination() {
+        for (bits, statements) in sets() {
+            let connection = rusqlite::Connection::open_in_memory().unwrap();
+            let mut columns = vec!["id integer PRIMARY KEY", "session_id varchar", "data text"];
+            columns.extend((0..3).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]));
+            let table = format!("CREATE TABLE sessions ({})", columns.join(", "));
+            connection.execute_batch(&table).unwrap();
+            for (name, _, call) in variants() {
+                let statement = statements.get(name, call);
+                let text = &statement.unwrap().sql;
+                let sets_nothing = text.starts_with("UPDATE") && text.contains("SET\nWHERE");
+                let makes = matches!(name, Name::Create | Name::IndexId | Name::IndexUpdated);
+                let asks_missing = timeouts_without_columns(bits, text);
+                if !sets_nothing && !makes && !asks_missing {
+                    connection.prepare(text).unwrap_or_else(|fault| panic!("{fault}: {text}"));
+                }
+            }
+        }
+    }
+
+    /// The store refuses a timeout whose column is missing before it comes to SQL.
+    fn timeouts_without_columns(bits: usize, text: &str) -> bool {
+        (0..2).any(|bit| bits >> bit & 1 == 0 && text.contains(&format!("\"{}\"", TABLE[bit])))
+    }
+}

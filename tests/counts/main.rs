@@ -1,0 +1,137 @@
+//! Counts that must not grow: allocations of the hot paths. Counts, not times, so that noise of
+//! the machine cannot fail them.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use http::{Request, Response};
+use sqlbypass::{
+    Json, Lookup, Session, SessionId, SessionLayer, SessionManager, SqliteStore, Store,
+};
+use tower::{Layer, Service, service_fn};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came; the counter beside it allocates
+// nothing, since the thread-local is const-initialised and needs no destructor.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the pointer came from `alloc` above with this layout.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(ptr, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread during `work`.
+fn allocations(work: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+const ROUNDS: usize = 100;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A store with one row, and the row's public id.
+async fn store(folder: &tempfile::TempDir) -> (SqliteStore, SessionId) {
+    let path = folder.path().join("sessions.db");
+    let store = SqliteStore::builder(path).create(true).open().await.unwrap();
+    let session = SessionManager::new(store.clone(), Json).session(None);
+    session.insert("text", "x".repeat(600)).unwrap();
+    let commit = session.commit().await.unwrap();
+    let sqlbypass::CookieChange::Set(id) = commit.cookie else { panic!("no id") };
+    (store, id)
+}
+
+#[test]
+fn a_private_id_allocates_nothing() {
+    let id = SessionId::parse(b"0123456789abcdef0123456789abcdef").unwrap();
+    let count = allocations(|| {
+        for _ in 0..ROUNDS {
+            black_box(black_box(&id).private());
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_find_allocates_at_most_three_times_beyond_the_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (store, id) = store(&folder).await;
+        let lookup = Lookup::with_legacy(&id);
+        store.find(&lookup).await.unwrap().unwrap();
+        let before = ALLOCATIONS.get();
+        for _ in 0..ROUNDS {
+            black_box(store.find(&lookup).await.unwrap());
+        }
+        let ours = (ALLOCATIONS.get() - before) / ROUNDS;
+        let driver = driver_allocations(&folder, lookup.private.as_str());
+        println!("allocations per find: ours {ours}, of which the driver's own {driver}");
+        assert!(ours <= driver + 3, "{ours} against the driver's own {driver}");
+    });
+}
+
+/// The same statement with rusqlite alone, the row's columns only looked at.
+fn driver_allocations(folder: &tempfile::TempDir, id: &str) -> usize {
+    let connection = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+    let sql = "SELECT session_id, data, created_at, updated_at FROM sessions WHERE session_id IN (?1, ?2)";
+    let find = || {
+        let mut statement = connection.prepare_cached(sql).unwrap();
+        let mut rows = statement.query((id, "")).unwrap();
+        let row = rows.next().unwrap().unwrap();
+        black_box(row.get_ref(1).unwrap());
+        assert!(rows.next().unwrap().is_none());
+    };
+    find();
+    allocations(|| (0..ROUNDS).for_each(|_| find())) / ROUNDS
+}
+
+/// The session's own handle and what `http::Extensions` needs to carry it; nothing for the commit.
+#[test]
+fn an_untouched_request_allocates_its_handle_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (store, id) = store(&folder).await;
+        let layer = SessionLayer::new(SessionManager::new(store, Json));
+        let handler = service_fn(|request: Request<()>| async move {
+            assert!(request.extensions().get::<Session>().is_some());
+            Ok::<_, std::convert::Infallible>(Response::new(()))
+        });
+        let mut service = layer.layer(handler);
+        let cookie = format!("_session_id={}", id.as_str());
+        let request = || Request::builder().header("cookie", &cookie).body(()).unwrap();
+        service.call(request()).await.unwrap();
+        let requests: Vec<_> = (0..ROUNDS).map(|_| request()).collect();
+        let before = ALLOCATIONS.get();
+        for request in requests {
+            service.call(request).await.unwrap();
+        }
+        let count = (ALLOCATIONS.get() - before) / ROUNDS;
+        println!("allocations per untouched request: {count}");
+        assert!(count <= 4, "{count}");
+    });
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs every test. What a test needs and the machine lacks is installed on Debian as root; elsewhere
+# a line says how to get it, and the tests that need it say loudly that they were skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# need COMMAND PACKAGE...: makes sure that COMMAND is there.
+updated=
+need() {
+  local command=$1; shift
+  command -v "$command" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    [ -n "$updated" ] || apt-get update -qq >/dev/null
+    updated=yes
+    # RUNLEVEL=1: no package starts a daemon.
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    return
+  fi
+  echo "missing: $command (on Debian: apt-get install $*)" >&2
+  [ "${CI:-}" != true ] || exit 1
+}
+
+command -v cargo >/dev/null || { echo "missing: cargo (install Rust 1.95 or newer)" >&2; exit 1; }
+need cc gcc libc6-dev
+need ruby ruby
+need chromium chromium
+need chromedriver chromium-driver
+
+cargo build --features full --bins --examples
+cargo test --features full "$@"
