@@ -220,10 +220,16 @@ impl<S: Store> Shared<S> {
         let data = self.codec.open(None)?.encode(changes)?;
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
-            let update = Update { restart: true, ..Update::new(found.record.id) };
-            let update = update.data(data.clone()).rekey(id.private());
+            let move_from = |stored| {
+                let update = Update { restart: true, ..Update::new(stored) };
+                Save::Update(update.data(data.clone()).rekey(id.private()))
+            };
             let mut outcome = Outcome::Saved;
-            let mut saved = self.store.save(&Save::Update(update)).await?;
+            let mut saved = self.store.save(&move_from(found.record.id)).await?;
+            if saved == Saved::Gone && found.record.id.is_legacy() {
+                // Another request may have secured the raw row: the old id must not live on.
+                saved = self.store.save(&move_from(found.id.private().into())).await?;
+            }
             if saved == Saved::Gone {
                 let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
                 outcome = Outcome::Created;
@@ -254,7 +260,7 @@ impl<S: Store> Shared<S> {
                 _ => None,
             };
             let Some(update) = self.plan(&mut found, changes, renewed.as_ref())? else {
-                if outcome == Outcome::Merged {
+                if outcome == Outcome::Merged && !changes.is_empty() {
                     return Ok(kept(Outcome::Merged));
                 }
                 return self.unchanged(&found).await;
@@ -264,20 +270,26 @@ impl<S: Store> Shared<S> {
                     let cookie = renewed.map_or(CookieChange::Keep, CookieChange::Set);
                     return Ok(Commit { outcome, cookie });
                 }
-                Saved::Gone => return Ok(kept(Outcome::Gone)),
+                Saved::Gone if !found.record.id.is_legacy() => return Ok(kept(Outcome::Gone)),
                 Saved::Duplicate if renewed.is_some() && tries > 1 => tries -= 1,
                 // Both a raw and a private row of the same id: the private one is the session.
                 Saved::Duplicate => return Err(taken()),
                 Saved::Conflict if self.options.policy == Policy::Reject => {
                     return Ok(kept(Outcome::Conflict));
                 }
-                Saved::Conflict if Instant::now() >= until => return Err(contended()),
-                Saved::Conflict => {
+                Saved::Conflict | Saved::Gone if Instant::now() >= until => return Err(contended()),
+                // A raw row that is gone may have been secured by another request.
+                Saved::Conflict | Saved::Gone => {
                     let Some(fresh) = self.store.find(&self.lookup(found.id)).await? else {
                         return Ok(kept(Outcome::Gone));
                     };
+                    if fresh.data != found.record.data {
+                        if self.options.policy == Policy::Reject {
+                            return Ok(kept(Outcome::Conflict));
+                        }
+                        outcome = Outcome::Merged;
+                    }
                     found = Found { record: fresh, document: None, ..found };
-                    outcome = Outcome::Merged;
                 }
             }
         }

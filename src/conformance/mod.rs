@@ -11,7 +11,7 @@
 //! | `manager` | every store: what a [`SessionManager`](crate::SessionManager) makes of it |
 //! | `times` | a table with `created_at` and `updated_at`: timeouts, touch, restart |
 //! | `expiry` | a table with `expires_at` |
-//! | `bytes` | a data column that takes any bytes, up to 1 MiB |
+//! | `any_bytes` | a data column that takes any bytes, up to 1 MiB |
 //! | `maintenance` | a [`Maintenance`] store |
 //! | `maintenance_times` | a [`Maintenance`] store whose table has the times |
 //!
@@ -68,7 +68,7 @@
 // A case fails by panicking.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-pub mod bytes;
+pub mod any_bytes;
 mod counting;
 pub mod expiry;
 pub mod maintenance;
@@ -202,7 +202,7 @@ macro_rules! conformance_tests {
         a_row_lives_until_its_expiry
         an_update_keeps_moves_or_ends_the_expiry
     } };
-    (@bytes $fixture:ty) => { $crate::conformance_tests! { @cases bytes $fixture:
+    (@any_bytes $fixture:ty) => { $crate::conformance_tests! { @cases any_bytes $fixture:
         data_of_any_bytes_comes_back
         empty_data_is_not_null
         a_guard_compares_any_bytes
@@ -258,7 +258,7 @@ mod tests {
             ("manager", include_str!("manager.rs")),
             ("times", include_str!("times.rs")),
             ("expiry", include_str!("expiry.rs")),
-            ("bytes", include_str!("bytes.rs")),
+            ("any_bytes", include_str!("any_bytes.rs")),
             ("maintenance", include_str!("maintenance.rs")),
             ("maintenance_times", include_str!("maintenance_times.rs")),
         ];

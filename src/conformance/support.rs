@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ::bytes::Bytes;
+use bytes::Bytes;
 
 use super::{Fixture, RawRow};
 use crate::id::{SessionId, StoredId};

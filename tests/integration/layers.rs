@@ -43,7 +43,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn imports(text: &str) -> Vec<String> {
     let code: Vec<&str> =
         text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-    let code = code.join("\n");
+    // A macro's `$crate::name` stands in the code of whoever uses it.
+    let code = code.join("\n").replace("$crate::", "");
     let word = |rest: &str| {
         rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
     };

@@ -1,4 +1,5 @@
 //! Behaviour through the public API, on real databases.
 
+mod conformance;
 mod http;
 mod layers;

@@ -10,7 +10,7 @@ use super::error::is_duplicate;
 use super::rows::{self, TimeText, data_sql, key_sql, text_sql};
 use super::statements::{Name, Statements};
 use crate::error::{Error, Result};
-use crate::id::{PrivateId, StoredId};
+use crate::id::PrivateId;
 use crate::record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };
@@ -81,10 +81,6 @@ fn update(
     if let Some(data) = &update.data {
         check_size(statements, data)?;
     }
-    if !writes_anything(statements, update) {
-        let there = exists(connection, statements, &update.id, update.timeouts)?;
-        return Ok(if there { Saved::Applied } else { Saved::Gone });
-    }
     let limits = Limits::new(statements, update.timeouts)?;
     let flags = limits
         .flags()
@@ -109,13 +105,20 @@ fn update(
         expires_at: expires_at.as_ref(),
         ..Bound::new(&limits)
     };
-    let applied = prepared(connection, statements, Name::Update, flags, &bound)?.raw_execute()? > 0;
+    let exists = |flags| -> Result<bool, Fault> {
+        let mut statement = prepared(connection, statements, Name::Exists, flags, &bound)?;
+        Ok(statement.raw_query().next()?.is_some())
+    };
+    let applied = if writes_anything(statements, update) {
+        prepared(connection, statements, Name::Update, flags, &bound)?.raw_execute()? > 0
+    } else {
+        exists(flags)?
+    };
     if applied {
         return Ok(Saved::Applied);
     }
     let guarded = matches!(update.guard, Guard::Data(_));
-    let there = guarded && exists(connection, statements, &update.id, update.timeouts)?;
-    Ok(if there { Saved::Conflict } else { Saved::Gone })
+    Ok(if guarded && exists(limits.flags())? { Saved::Conflict } else { Saved::Gone })
 }
 
 /// An UPDATE with nothing to set, for instance a touch of a table without times, is a question.
@@ -126,18 +129,6 @@ fn writes_anything(statements: &Statements, update: &Update) -> bool {
         || (update.touch && schema.updated_at)
         || (update.restart && schema.created_at)
         || (update.expiry != Expiry::Keep && schema.expires_at)
-}
-
-fn exists(
-    connection: &Connection,
-    statements: &Statements,
-    id: &StoredId,
-    timeouts: Timeouts,
-) -> Result<bool, Fault> {
-    let limits = Limits::new(statements, timeouts)?;
-    let bound = Bound { id: Some(id.as_str()), ..Bound::new(&limits) };
-    let mut statement = prepared(connection, statements, Name::Exists, limits.flags(), &bound)?;
-    Ok(statement.raw_query().next()?.is_some())
 }
 
 pub(super) fn destroy(

@@ -6,7 +6,7 @@ use crate::table::{Schema, Table};
 
 pub(super) const DIALECT: Dialect = Dialect { quote: '"', placeholder: '?' };
 
-const TIMEOUTS: &[Flag] = &[Flag::Idle, Flag::Lifetime];
+const EXISTS: &[Flag] = &[Flag::Idle, Flag::Lifetime, Flag::Guard];
 const SCAN: &[Flag] = &[Flag::Idle, Flag::Lifetime, Flag::Age, Flag::After, Flag::Payload];
 const UPDATE: &[Flag] = &[
     Flag::Idle,
@@ -45,7 +45,7 @@ pub(crate) const FILES: [(Name, &str, &[Flag]); 12] = [
     ),
     (Name::Insert, include_str!("../../../sql/sqlite/insert.sql"), &[]),
     (Name::Update, include_str!("../../../sql/sqlite/update.sql"), UPDATE),
-    (Name::Exists, include_str!("../../../sql/sqlite/exists.sql"), TIMEOUTS),
+    (Name::Exists, include_str!("../../../sql/sqlite/exists.sql"), EXISTS),
     (Name::Destroy, include_str!("../../../sql/sqlite/destroy.sql"), &[Flag::Legacy]),
     (Name::Scan, include_str!("../../../sql/sqlite/scan.sql"), SCAN),
     (

@@ -131,7 +131,9 @@ fn write(shared: &Arc<Shared>, jobs: &Receiver<Message>) {
                 }
             }
             Message::Close(done) => {
-                connection.take().map(Connection::close);
+                if let Some(connection) = connection.take() {
+                    connection.close();
+                }
                 // Nobody may wait for it any more.
                 let _ = done.send(());
                 return;
