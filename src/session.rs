@@ -394,8 +394,13 @@ impl Session {
         Ok(commit)
     }
 
-    /// Commits, or answers what the handler's own commit did, for the cookie.
-    pub(crate) async fn finish(&self) -> Result<Commit> {
+    /// Commits, or answers what the handler's own commit did: for a middleware, which has a cookie
+    /// to write either way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    pub async fn finish(&self) -> Result<Commit> {
         match &self.state().stage {
             Stage::Open => {}
             Stage::Committed(commit) => return Ok(commit.clone()),

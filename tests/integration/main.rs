@@ -1,4 +1,6 @@
 //! Behaviour through the public API, on real databases.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod http;
 mod layers;

@@ -45,7 +45,9 @@ impl Readers {
     /// Closes every connection; a later use opens one again.
     pub(super) fn close(&self) {
         for slot in &self.slots {
-            lock(slot).take().map(Connection::close);
+            if let Some(connection) = lock(slot).take() {
+                connection.close();
+            }
         }
     }
 
