@@ -191,7 +191,7 @@ impl Session {
     ///
     /// When the row cannot be read or decoded.
     pub async fn value(&self, key: &str) -> Result<Option<Value>> {
-        self.read(key, ValueRef::to_value).await
+        self.read(key, |value| value.to_value()).await
     }
 
     /// All keys and values.
