@@ -112,7 +112,28 @@ impl Error {
         Self::new(Kind::Config, doing, problem)
     }
 
-    pub(crate) fn overflow(limit: u64, size: u64) -> Self {
+    /// The table or one of its columns is missing or does not fit.
+    pub fn schema(doing: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Schema, doing, problem)
+    }
+
+    /// Too much is queued; nothing was begun.
+    pub fn overloaded(doing: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Overloaded, doing, problem).advice("try again later; nothing was written")
+    }
+
+    /// The database does not take writes.
+    pub fn read_only(doing: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::ReadOnly, doing, problem)
+    }
+
+    /// There is no space left; nothing was written.
+    pub fn storage_full(doing: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::StorageFull, doing, problem)
+    }
+
+    /// The encoded data does not fit the column; both numbers are bytes.
+    pub fn overflow(limit: u64, size: u64) -> Self {
         Self::new(
             Kind::Overflow { limit, size },
             "saving a session",
@@ -121,12 +142,14 @@ impl Error {
         .advice("store less in the session or widen the column")
     }
 
-    pub(crate) fn advice(mut self, advice: &'static str) -> Self {
+    /// Says what to do next.
+    pub fn advice(mut self, advice: &'static str) -> Self {
         self.0.advice = advice;
         self
     }
 
-    pub(crate) fn code_is(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+    /// Adds the database's own code.
+    pub fn code_is(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.0.code = Some(code.into());
         self
     }

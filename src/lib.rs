@@ -11,6 +11,7 @@ mod id;
 mod manager;
 mod record;
 mod session;
+#[cfg(feature = "sqlite")]
 mod sql;
 mod store;
 mod table;

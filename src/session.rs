@@ -14,7 +14,7 @@ use crate::codec::{Changes, Codec, Document};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use crate::record::Record;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, ValueRef};
 
 /// The key that answers the public id in Rails and is never stored.
 const VIRTUAL_KEY: &str = "session_id";
@@ -182,30 +182,16 @@ impl Session {
     ///
     /// When the row cannot be read or decoded, or the value does not fit the type.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        if key == VIRTUAL_KEY {
-            let id = self.id().await?.map(|id| Value::from(id.as_str()));
-            return id.map(|id| id.deserialize()).transpose();
-        }
-        if let Some(touched) = self.state().changes.get(key) {
-            return touched.map(Value::deserialize).transpose();
-        }
-        self.load().await?;
-        let mut state = self.state();
-        // Touched by another handle while the row was read.
-        if let Some(touched) = state.changes.get(key) {
-            return touched.map(Value::deserialize).transpose();
-        }
-        let value = state.document(&*self.0.backend)?.get(key)?;
-        value.map(|value| value.deserialize()).transpose()
+        self.read(key, |value| value.deserialize()).await
     }
 
-    /// The value of a key as it is.
+    /// The value of a key as it is, with every type that its codec knows.
     ///
     /// # Errors
     ///
     /// When the row cannot be read or decoded.
     pub async fn value(&self, key: &str) -> Result<Option<Value>> {
-        self.get(key).await
+        self.read(key, |value| value.to_value()).await
     }
 
     /// All keys and values.
@@ -249,7 +235,16 @@ impl Session {
     /// When the value cannot be stored, the key is `session_id` (which Rails never stores), or the
     /// session was committed already.
     pub fn insert<T: Serialize>(&self, key: impl Into<String>, value: T) -> Result<()> {
-        let (key, value) = (key.into(), Value::from_serialize(&value)?);
+        self.insert_value(key, Value::from_serialize(&value)?)
+    }
+
+    /// Sets a key to a value as it is, with every type that its codec knows.
+    ///
+    /// # Errors
+    ///
+    /// As for [`insert`](Self::insert).
+    pub fn insert_value(&self, key: impl Into<String>, value: Value) -> Result<()> {
+        let key = key.into();
         if key == VIRTUAL_KEY {
             return Err(Error::value("changing a session", "session_id is not a key to store"));
         }
@@ -286,7 +281,7 @@ impl Session {
     pub async fn update(&self, key: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
         let mut value = self.value(key).await?.unwrap_or_default();
         change(&mut value);
-        self.insert(key, value)
+        self.insert_value(key, value)
     }
 
     /// Removes every key and keeps the id: what Warden does when everybody signs out.
@@ -394,8 +389,13 @@ impl Session {
         Ok(commit)
     }
 
-    /// Commits, or answers what the handler's own commit did, for the cookie.
-    pub(crate) async fn finish(&self) -> Result<Commit> {
+    /// Commits, or answers what the handler's own commit did: for a middleware, which has a cookie
+    /// to write either way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    pub async fn finish(&self) -> Result<Commit> {
         match &self.state().stage {
             Stage::Open => {}
             Stage::Committed(commit) => return Ok(commit.clone()),
@@ -433,6 +433,30 @@ impl Session {
         }
         change(&mut state);
         Ok(())
+    }
+
+    async fn read<T>(
+        &self,
+        key: &str,
+        read: impl Fn(ValueRef<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        if key == VIRTUAL_KEY {
+            let id = self.id().await?.map(|id| Value::from(id.as_str()));
+            return id.map(|id| read(ValueRef::owned(&id))).transpose();
+        }
+        let touched = |state: &State| {
+            state.changes.get(key).map(|value| value.map(ValueRef::owned).map(&read).transpose())
+        };
+        if let Some(value) = touched(&self.state()) {
+            return value;
+        }
+        self.load().await?;
+        let mut state = self.state();
+        // Another handle may have touched it while the row was read.
+        if let Some(value) = touched(&state) {
+            return value;
+        }
+        state.document(&*self.0.backend)?.get(key)?.map(read).transpose()
     }
 
     async fn load(&self) -> Result<()> {

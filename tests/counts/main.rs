@@ -1,6 +1,8 @@
 //! Counts that must not grow: allocations of the hot paths. Counts, not times, so that noise of
 //! the machine cannot fail them.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;

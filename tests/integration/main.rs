@@ -1,5 +1,8 @@
 //! Behaviour through the public API, on real databases.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod conformance;
+mod hostile;
 mod http;
 mod layers;

@@ -56,6 +56,11 @@ pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
     codes(error).is_some_and(|(_, extended)| UNIQUE.contains(&extended))
 }
 
+/// Whether the disk failed while it was written: what has reached it is not known then.
+pub(super) fn is_io_failure(error: &rusqlite::Error) -> bool {
+    codes(error).is_some_and(|(code, _)| code == ErrorCode::SystemIoFailure)
+}
+
 /// Whether a lock was held by somebody else.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let busy = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];

@@ -157,7 +157,12 @@ impl SqliteStore {
     ) -> Result<T> {
         let until = Instant::now() + self.0.shared.options.deadline;
         let run = move |connection: &Connection| {
-            operation(connection).map_err(|fault| fault.into_error(doing))
+            operation(connection).map_err(|fault| match fault {
+                Fault::Sql(fault) if error::is_io_failure(&fault) => {
+                    Error::unknown_outcome(doing, "the disk failed while it was written")
+                }
+                fault => fault.into_error(doing),
+            })
         };
         self.0.writer.run(doing, until, run).await
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::connect::{Connection, Shared, waiting};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Nobody has begun with the job: whoever moves it on decides.
 const QUEUED: u8 = 0;
@@ -94,10 +94,7 @@ impl Writer {
 
     fn enqueue(&self, doing: &'static str, message: Message) -> Result<()> {
         self.queue.try_send(message).map_err(|refused| match refused {
-            TrySendError::Full(_) => {
-                Error::new(Kind::Overloaded, doing, "the writer's queue is full")
-                    .advice("try again later; nothing was written")
-            }
+            TrySendError::Full(_) => Error::overloaded(doing, "the writer's queue is full"),
             TrySendError::Disconnected(_) => Error::unavailable(doing, "the store is closed"),
         })
     }
