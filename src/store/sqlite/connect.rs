@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
 
 use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
@@ -234,6 +235,9 @@ fn literal(path: &Path) -> std::path::PathBuf {
 fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::Result<()> {
     raw.busy_handler(Some(busy))?;
     raw.set_prepared_statement_cache_capacity(PREPARED);
+    // Else SQLite reads the quoted name of a column that was dropped as a text, and an idle timeout
+    // silently ends no session any more.
+    raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     raw.pragma_update(None, "mmap_size", i64::try_from(options.mmap_size).unwrap_or(i64::MAX))?;
     if options.read_only {
         return Ok(());

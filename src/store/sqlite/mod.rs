@@ -47,6 +47,15 @@ struct Inner {
     closed: AtomicBool,
 }
 
+impl Inner {
+    fn check_open(&self, doing: &'static str) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::unavailable(doing, "the store is closed"));
+        }
+        Ok(())
+    }
+}
+
 impl SqliteStore {
     /// Opens an existing file with Rails' table `sessions` and default settings.
     ///
@@ -116,9 +125,7 @@ impl SqliteStore {
         operation: impl Fn(&Connection) -> Result<T, Fault> + Clone + Send + 'static,
     ) -> Result<T> {
         let inner = &self.0;
-        if inner.closed.load(Ordering::Acquire) {
-            return Err(Error::unavailable(doing, "the store is closed"));
-        }
+        inner.check_open(doing)?;
         if !inner.shared.options.blocking_reads {
             let direct = inner.readers.try_run(Instant::now() + DIRECT_WAIT, &operation);
             match direct {
@@ -136,6 +143,7 @@ impl SqliteStore {
         operation: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         let inner = Arc::clone(&self.0);
+        inner.check_open(doing)?;
         let until = Instant::now() + inner.shared.options.deadline;
         let task = tokio::task::spawn_blocking(move || {
             let run = |connection: &Connection| {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -18,6 +18,10 @@ const QUEUED: u8 = 0;
 const STARTED: u8 = 1;
 /// The caller has left: the writer must not begin.
 const ABANDONED: u8 = 2;
+
+/// A job that was begun ends its wait for a lock at the deadline; its answer, that nothing was
+/// written, is worth a moment more than the answer that nobody knows.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 type Work = Box<dyn FnOnce(Result<&Connection>) + Send>;
 
@@ -54,7 +58,7 @@ impl Writer {
         until: Instant,
         operation: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let state = Arc::new(AtomicU8::new(QUEUED));
         let work: Work = Box::new(move |connection| {
             // A caller that has left takes no answer.
@@ -62,12 +66,16 @@ impl Writer {
         });
         self.enqueue(doing, Message::Job { state: Arc::clone(&state), until, work })?;
         let abandon = Abandon(&state);
-        match tokio::time::timeout_at(until.into(), answered).await {
+        let mut result = tokio::time::timeout_at(until.into(), &mut answered).await;
+        // The writer skips a job whose deadline has passed, and drops it when it ends.
+        if !matches!(result, Ok(Ok(_))) && abandon.now() {
+            return Err(Error::timeout(doing, "the writer was busy until the deadline"));
+        }
+        if result.is_err() {
+            result = tokio::time::timeout(LAST_WORD, answered).await;
+        }
+        match result {
             Ok(Ok(result)) => result,
-            // The writer skips a job whose deadline has passed, and drops it when it ends.
-            Ok(Err(_)) | Err(_) if abandon.now() => {
-                Err(Error::timeout(doing, "the writer was busy until the deadline"))
-            }
             Ok(Err(_)) => Err(Error::unknown_outcome(doing, "the writer ended without an answer")),
             Err(_) => {
                 Err(Error::unknown_outcome(doing, "the deadline passed while it was written"))
@@ -85,7 +93,7 @@ impl Writer {
                 TrySendError::Disconnected(_) => return Ok(()),
                 TrySendError::Full(back) => message = back,
             }
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // An error means that the thread has ended already.
         let _ = closed.await;

@@ -1,0 +1,58 @@
+//! A disk without space, by SQLite's own limit of pages.
+
+use rusqlite::Connection;
+use sqlbypass::{Filter, Lookup, Maintenance, Saved, Scan, SqliteStore, Store, Timeouts};
+
+use super::{Place, data, insert, new_id, update};
+
+const PAGES: u32 = 60;
+
+/// A store whose database cannot grow.
+async fn small(place: &Place) -> SqliteStore {
+    let path = place.path();
+    let connect = move || {
+        let raw = Connection::open(&path)?;
+        raw.execute_batch(&format!("PRAGMA max_page_count = {PAGES}"))?;
+        Ok(raw)
+    };
+    SqliteStore::factory(connect).open().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_loses_nothing() {
+    let place = Place::rails();
+    let store = small(&place).await;
+    let large = "x".repeat(20_000);
+    let mut ids = Vec::new();
+    let error = loop {
+        let id = new_id();
+        match insert(&store, &id, large.clone()).await {
+            Ok(saved) => assert_eq!(saved, Saved::Applied),
+            Err(error) => break error,
+        }
+        ids.push(id);
+        assert!(ids.len() < 100, "the disk never filled up");
+    };
+    assert!(error.is_storage_full(), "{error}");
+    assert!(ids.len() > 5);
+    let grown = update(&store, &ids[0], "y".repeat(60_000)).await.unwrap_err();
+    assert!(grown.is_storage_full(), "{grown}");
+
+    let check: String =
+        place.raw().query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    for id in &ids {
+        assert!(data(&store, id).await.unwrap() == large);
+    }
+
+    // What takes no space works, and makes some.
+    assert!(store.touch(&ids[0].private().into(), Timeouts::default()).await.unwrap());
+    assert_eq!(update(&store, &ids[0], "small").await.unwrap(), Saved::Applied);
+    assert_eq!(insert(&store, &new_id(), "y".repeat(9_000)).await.unwrap(), Saved::Applied);
+    assert!(store.destroy(&Lookup::new(&ids[1])).await.unwrap());
+    assert_eq!(insert(&store, &new_id(), large.clone()).await.unwrap(), Saved::Applied);
+    let all = Scan { after: None, limit: 100, filter: Filter::default(), with_data: false };
+    let keys: Vec<_> = store.scan(&all).await.unwrap().into_iter().map(|row| row.key).collect();
+    assert_eq!(store.delete(&keys, &Filter::default()).await.unwrap(), keys.len() as u64);
+    assert_eq!(insert(&store, &new_id(), large).await.unwrap(), Saved::Applied);
+}
