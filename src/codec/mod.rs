@@ -67,8 +67,8 @@ pub trait Document: Send + Sync {
 }
 
 /// What a request did to a session: the keys it set or removed, in order, and whether it cleared
-/// the session first.
-#[derive(Clone, Debug, Default)]
+/// the session first. `Debug` shows how many keys, never which.
+#[derive(Clone, Default)]
 pub struct Changes {
     cleared: bool,
     keys: Vec<(String, Option<Value>)>,
@@ -171,6 +171,15 @@ impl Changes {
                 None => drop(map.remove(key)),
             }
         }
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes")
+            .field("cleared", &self.cleared)
+            .field("keys", &self.keys.len())
+            .finish()
     }
 }
 

@@ -1,9 +1,13 @@
 //! An ordered map of text keys, as a Ruby hash or a JSON object keeps them.
 
+use std::fmt;
+
 use super::Value;
 
 /// An ordered map. Order is kept for writing and ignored for equality, as in Ruby.
-#[derive(Clone, Debug, Default)]
+///
+/// `Debug` shows its size alone: keys are content too.
+#[derive(Clone, Default)]
 pub struct Map {
     entries: Vec<(String, Value)>,
 }
@@ -53,6 +57,12 @@ impl Map {
     /// Keys and values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(key, value)| (key.as_str(), value))
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Map({})", self.len())
     }
 }
 
