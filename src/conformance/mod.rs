@@ -9,6 +9,7 @@
 //! | `store` | every store: find, save, destroy, touch |
 //! | `races` | every store: concurrent tasks, logout against the rest, dropped futures |
 //! | `manager` | every store: what a [`SessionManager`](crate::SessionManager) makes of it |
+//! | `merges` | every store: requests that meet in one session |
 //! | `times` | a table with `created_at` and `updated_at`: timeouts, touch, restart |
 //! | `expiry` | a table with `expires_at` |
 //! | `any_bytes` | a data column that takes any bytes, up to 1 MiB |
@@ -62,7 +63,7 @@
 //!
 //! mod my_store {
 //!     use super::MyFixture;
-//!     sqlbypass::conformance_tests!(MyFixture: store, races, manager, times);
+//!     sqlbypass::conformance_tests!(MyFixture: store, races, manager, merges, times);
 //! }
 //! ```
 // A case fails by panicking.
@@ -73,7 +74,9 @@ mod counting;
 pub mod expiry;
 pub mod maintenance;
 pub mod maintenance_times;
+mod managed;
 pub mod manager;
+pub mod merges;
 pub mod races;
 pub mod store;
 mod support;
@@ -157,6 +160,7 @@ macro_rules! conformance_tests {
         a_new_session_costs_one_save
         an_untouched_session_costs_nothing
         a_read_or_an_equal_write_costs_one_find
+        handles_share_one_find
         a_change_costs_one_find_and_one_save
         a_renewal_costs_one_find_and_one_save
         a_stale_cookie_costs_one_find_and_no_row
@@ -165,23 +169,28 @@ macro_rules! conformance_tests {
         nil_values_are_dropped
         nested_edits_are_seen
         the_session_id_is_virtual
-        writers_of_different_keys_lose_none
-        writers_to_a_legacy_row_lose_none
-        last_write_wins_erases
-        reject_writes_nothing
-        clear_is_never_merged
-        reset_is_never_merged
-        a_renewal_keeps_data_and_merges
-        a_renewal_of_a_gone_row_carries_nothing_forward
-        a_reset_of_a_gone_row_begins_anew
-        a_change_of_a_gone_row_is_gone
+        without_the_fallback_raw_rows_are_nobodys
         a_plain_read_secures_a_legacy_row
-        a_reset_ends_a_legacy_session_that_was_secured_meanwhile
         destroy_ends_the_session_under_either_id
         a_destroyed_session_that_is_written_to_begins_anew
         undecodable_data_is_left_alone
         undecodable_data_can_be_replaced
         a_committed_session_cannot_be_changed
+    } };
+    (@merges $fixture:ty) => { $crate::conformance_tests! { @cases merges $fixture:
+        writers_of_different_keys_lose_none
+        writers_to_a_legacy_row_lose_none
+        last_write_wins_erases
+        reject_writes_nothing
+        a_merge_ends_by_the_deadline
+        clear_is_never_merged
+        reset_is_never_merged
+        a_renewal_keeps_data_and_merges
+        a_logout_is_final_for_every_request
+        a_renewal_of_a_gone_row_carries_nothing_forward
+        a_reset_of_a_gone_row_begins_anew
+        a_change_of_a_gone_row_is_gone
+        a_reset_ends_a_legacy_session_that_was_secured_meanwhile
     } };
     (@times $fixture:ty) => { $crate::conformance_tests! { @cases times $fixture:
         an_insert_begins_the_session_now
@@ -256,6 +265,7 @@ mod tests {
             ("store", include_str!("store.rs")),
             ("races", include_str!("races.rs")),
             ("manager", include_str!("manager.rs")),
+            ("merges", include_str!("merges.rs")),
             ("times", include_str!("times.rs")),
             ("expiry", include_str!("expiry.rs")),
             ("any_bytes", include_str!("any_bytes.rs")),

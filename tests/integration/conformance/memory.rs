@@ -241,5 +241,5 @@ impl Fixture for Memory {
 }
 
 sqlbypass::conformance_tests!(
-    Memory: store, races, manager, times, expiry, any_bytes, maintenance, maintenance_times
+    Memory: store, races, manager, merges, times, expiry, any_bytes, maintenance, maintenance_times
 );

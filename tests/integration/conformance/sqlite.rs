@@ -122,13 +122,13 @@ layouts! {
                 data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL);
             CREATE UNIQUE INDEX index_sessions_on_session_id ON sessions (session_id);
             CREATE INDEX index_sessions_on_updated_at ON sessions (updated_at);"#;
-    } store races manager times any_bytes maintenance maintenance_times;
+    } store races manager merges times any_bytes maintenance maintenance_times;
 
     /// The same in memory.
     InMemory in_memory {
         const SCHEMA: &'static str = Rails::SCHEMA;
         const IN_MEMORY: bool = true;
-    } store races manager times any_bytes maintenance maintenance_times;
+    } store races manager merges times any_bytes maintenance maintenance_times;
 
     /// What the gem's `create_table!` makes: a nullable id and no times.
     Gem gem {
@@ -137,7 +137,7 @@ layouts! {
                 id integer PRIMARY KEY AUTOINCREMENT NOT NULL, session_id varchar(255), data text);
             CREATE UNIQUE INDEX session_id_index ON sessions (session_id);"#;
         const TIMES: &'static [&'static str] = &[];
-    } store manager any_bytes maintenance;
+    } store manager merges any_bytes maintenance;
 
     /// Everything renamed, and to what has to be quoted.
     Renamed renamed {
@@ -154,7 +154,7 @@ layouts! {
             let table = Table::new(r#"web "sessions""#).unwrap().primary_key("the key").unwrap();
             table.session_id_column("select").unwrap().data_column("pay load").unwrap()
         }
-    } store manager times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times;
 
     /// The id is the primary key.
     IdAsKey id_as_key {
@@ -162,7 +162,7 @@ layouts! {
             CREATE TABLE sessions (
                 session_id varchar(255) PRIMARY KEY NOT NULL, data text,
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL) WITHOUT ROWID;"#;
-    } store manager times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times;
 
     /// No primary key, and columns in another order.
     NoKey no_key {
@@ -170,7 +170,7 @@ layouts! {
             CREATE TABLE sessions (
                 updated_at datetime, data text, created_at datetime, session_id varchar);
             CREATE UNIQUE INDEX some_index ON sessions (session_id);"#;
-    } store manager times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times;
 
     /// An id column that ignores case.
     Collated collated {
@@ -179,7 +179,7 @@ layouts! {
                 id integer PRIMARY KEY, session_id varchar NOT NULL COLLATE NOCASE, data text);
             CREATE UNIQUE INDEX some_index ON sessions (session_id);"#;
         const TIMES: &'static [&'static str] = &[];
-    } store manager maintenance;
+    } store manager merges maintenance;
 
     /// An id column that ignores trailing spaces.
     Trimmed trimmed {
@@ -197,7 +197,7 @@ layouts! {
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL,
                 expires_at datetime(6));"#;
         const TYPE: &'static str = "BLOB";
-    } store manager times expiry any_bytes maintenance maintenance_times;
+    } store manager merges times expiry any_bytes maintenance maintenance_times;
 }
 
 #[tokio::test]
