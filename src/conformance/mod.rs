@@ -65,6 +65,7 @@
 //!     use super::MyFixture;
 //!     sqlbypass::conformance_tests!(MyFixture: store, races, manager, merges, times);
 //! }
+//! # fn main() {}
 //! ```
 // A case fails by panicking.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]

@@ -197,6 +197,7 @@ layouts! {
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL,
                 expires_at datetime(6));"#;
         const TYPE: &'static str = "BLOB";
+        const IN_MEMORY: bool = true;
     } store manager merges times expiry any_bytes maintenance maintenance_times;
 }
 
