@@ -57,8 +57,8 @@ async fn open(url: &str) -> Result<SqliteStore> {
     let builder = SqliteStore::url(url)?;
     let builder = if names_mode { builder } else { builder.create(true) };
     builder.open().await.map_err(|error| {
-        let advice = "does its folder exist, and may it be written? See --database";
-        Error::config("starting the service", format!("{error}. {advice}"))
+        let advice = "its folder has to exist and to be writable";
+        Error::config("starting the service", format!("--database {url}: {error}; {advice}"))
     })
 }
 

@@ -11,6 +11,8 @@ let values = {};
 let life = { stored: false };
 let editing = null;
 let changed = null;
+let readable = false;
+let last = null;
 const trace = [];
 
 // Requests
@@ -50,34 +52,31 @@ function note(entry) {
   trace.length = Math.min(trace.length, TRACED);
 }
 
-/** Changes something, then reads everything anew; `what` is the request that is shown as the last. */
+/** Changes something, then reads everything anew; the change is shown as the last request. */
 async function act(method, path, body) {
   let problem = null;
-  setBusy(true);
+  main.ariaBusy = "true";
   try { await send(method, path, body); } catch (error) { problem = error; }
-  const deed = trace[0];
-  await refresh(deed, problem);
+  await refresh(trace[0], problem);
   return problem === null;
 }
 
 /** Reads the session and its life. */
 async function refresh(deed, problem = null) {
-  setBusy(true);
+  main.ariaBusy = "true";
+  [values, life, readable] = [{}, { stored: false }, false];
   try {
-    const text = await send("GET", "/api/session");
-    deed ??= trace[0];
-    life = JSON.parse(await send("GET", "/api/life"));
-    values = JSON.parse(text, exact);
+    values = JSON.parse(await send("GET", "/api/session"), exact);
+    readable = true;
   } catch (error) {
     problem ??= error;
-    values = {};
-    deed ??= trace[0];
-    // A row that cannot be decoded can still be parted with.
-    try { life = JSON.parse(await send("GET", "/api/life")); } catch { life = { stored: false }; }
   }
-  main.dataset.state = problem ? "problem" : "ready";
-  setBusy(false);
-  render(deed, problem);
+  last = deed ?? trace[0];
+  // Values that cannot be decoded still have a life, and can be parted with.
+  try { life = JSON.parse(await send("GET", "/api/life")); } catch (error) { problem ??= error; }
+  main.dataset.state = readable ? "ready" : "problem";
+  main.ariaBusy = "false";
+  render(problem);
 }
 
 /** Keeps a number that JavaScript would round or respell as it was written. */
@@ -125,21 +124,23 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-function render(deed, problem) {
+function render(problem = null) {
   const keys = Object.keys(values);
   const user = typeof values.user === "string" ? values.user : null;
   $("who").textContent = user === null ? "" : `Signed in as ${user}`;
-  $("sign-in").hidden = user !== null || problem !== null;
+  $("sign-in").hidden = user !== null || !readable;
   $("count").textContent = keys.length === 0 ? "" : keys.length === 1 ? "1 value" : `${keys.length} values`;
-  $("empty").hidden = keys.length > 0 || problem !== null;
+  $("empty").hidden = keys.length > 0 || !readable;
+  $("add").hidden = !readable;
+  const draft = document.querySelector("#values textarea");
   $("values").replaceChildren(...keys.map((key) => make("li", { className: key === changed ? "fresh" : "" },
-    key === editing ? editor(key) : row(key))));
+    key === editing ? editor(key, draft?.dataset.key === key ? draft.value : null) : row(key))));
   changed = null;
   document.querySelector("#values textarea")?.focus();
   $("problem").hidden = problem === null;
   $("problem-text").textContent = problem?.message ?? "";
   for (const id of ["renew", "reset", "sign-out"]) $(id).disabled = !life.stored;
-  renderTrace(deed);
+  renderTrace();
   renderLife();
 }
 
@@ -147,7 +148,7 @@ function row(key) {
   const value = values[key];
   const text = typeof value === "string" ? value : JSON.stringify(value, null, nested(value) ? 2 : 0);
   const edit = make("button", { type: "button", className: "quiet", ariaLabel: `Change ${key}` }, "Change");
-  edit.onclick = () => { editing = key; render(trace.deed, null); };
+  edit.onclick = () => { editing = key; render(); };
   const remove = make("button", { type: "button", className: "quiet risky", ariaLabel: `Remove ${key}` }, "Remove");
   remove.onclick = () => act("DELETE", path(key));
   return make("div", { className: "value" },
@@ -158,14 +159,15 @@ function row(key) {
 
 const nested = (value) => typeof value === "object" && JSON.stringify(value).length > 60;
 
-function editor(key) {
+function editor(key, draft) {
   const value = values[key];
   // Text that would be read as something else keeps its quotes.
   const plain = typeof value === "string" && read(value).json === JSON.stringify(value);
-  const field = make("textarea", { className: "mono", value: plain ? value : JSON.stringify(value), rows: 1, required: true, spellcheck: false });
+  const field = make("textarea", { className: "mono", value: draft ?? (plain ? value : JSON.stringify(value)), rows: 1, required: true, spellcheck: false });
+  field.dataset.key = key;
   const label = make("em");
   field.oninput = () => hint(field, label);
-  const close = () => { editing = null; render(trace.deed, null); };
+  const close = () => { editing = null; render(); };
   const cancel = make("button", { type: "button", onclick: close }, "Cancel");
   const form = make("form", { className: "edit" },
     make("label", {}, make("span", {}, make("b", { className: "mono" }, key), " ", label), field),
@@ -184,15 +186,13 @@ function put(key, field) {
   return act("PUT", path(key), read(field.value).json);
 }
 
-function renderTrace(deed) {
-  trace.deed = deed;
-  if (!deed) return;
-  $("last").className = deed.failed ? "last wrong" : "last";
-  $("last-did").textContent = deed.did;
-  $("last-time").textContent = micros(deed);
-  $("last-what").textContent = `${deed.method} ${decode(deed.path)}`;
+function renderTrace() {
+  $("last").className = last.failed ? "last wrong" : "last";
+  $("last-did").textContent = last.did;
+  $("last-time").textContent = micros(last);
+  $("last-what").textContent = `${last.method} ${decode(last.path)}`;
   $("trace").replaceChildren(...trace.map((entry) => make("li", {},
-    make("code", {}, `${entry.method} ${decode(entry.path)}`),
+    make("code", {}, `${entry.method} ${decode(entry.path).replace("/api/", "")}`),
     make("span", {}, entry.did),
     make("span", { className: "time" }, micros(entry)))));
 }
@@ -205,6 +205,8 @@ function renderLife() {
     $(id).textContent = time ? ago(new Date(time)) : "–";
     $(id).title = time ? new Date(time).toLocaleString() : "";
   }
+  $("id").hidden = !life.stored;
+  $("no-id").hidden = life.stored;
   $("size").textContent = life.stored ? `${life.size.toLocaleString("en")} bytes` : "no row";
 }
 
@@ -219,10 +221,6 @@ function ago(time) {
 
 function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
-}
-
-function setBusy(busy) {
-  main.ariaBusy = String(busy);
 }
 
 // Forms and buttons
