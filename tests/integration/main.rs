@@ -4,3 +4,5 @@
 
 mod http;
 mod layers;
+#[cfg(feature = "cli")]
+mod serve;
