@@ -104,6 +104,23 @@ async fn ctrl_c_ends_it_as_well() {
     assert_eq!(server.end().await.0, Some(0));
 }
 
+#[tokio::test]
+async fn a_second_signal_ends_the_wait_for_requests_under_way() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    let mut stuck = TcpStream::connect(&server.address).await.unwrap();
+    let head = "PUT /api/session/a HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n";
+    stuck.write_all(head.as_bytes()).await.unwrap();
+    // Another request has its answer, so the first one has been read as well.
+    Client::new(&server).get("/api/session").await.ok();
+    let begun = Instant::now();
+    server.terminate();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.terminate();
+    assert_eq!(server.end().await.0, Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
 /// Writers that count up, each in a session of its own, until the service is gone.
 struct Load {
     writers: Vec<tokio::task::JoinHandle<(Client, u64)>>,

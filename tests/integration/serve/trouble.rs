@@ -91,6 +91,25 @@ async fn a_commit_that_fails_is_no_success() {
 }
 
 #[tokio::test]
+async fn a_read_only_database_is_read_and_a_change_is_refused() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    let mut client = Client::new(&server);
+    client.put("a", "1").await.ok();
+    server.terminate();
+    server.end().await;
+
+    let arguments = ["--listen", "127.0.0.1:0", "--database", "sqlite://sessions.db?mode=ro"];
+    let server = Server::start_with(folder.path(), &arguments).await;
+    client.follow(&server);
+    assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1}"#);
+    assert!(
+        client.put("a", "2").await.error(500).contains("make the file and its folder writable")
+    );
+    assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1}"#);
+}
+
+#[tokio::test]
 async fn a_locked_database_is_tried_again_later() {
     let folder = tempdir().unwrap();
     let server = Server::start(folder.path()).await;

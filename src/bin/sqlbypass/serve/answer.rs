@@ -61,8 +61,23 @@ impl Refusal {
     }
 }
 
-impl From<&Error> for Refusal {
-    fn from(error: &Error) -> Self {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::failed(&error)
+    }
+}
+
+impl Refusal {
+    /// Tells the client of an error, and standard error too when the client is not to blame.
+    pub(super) fn failed(error: &Error) -> Self {
+        let refusal = Self::of(error);
+        if refusal.status.is_server_error() {
+            crate::complain(error);
+        }
+        refusal
+    }
+
+    fn of(error: &Error) -> Self {
         let passing = error.is_unavailable()
             || error.is_timeout()
             || error.is_overloaded()
@@ -81,16 +96,6 @@ impl From<&Error> for Refusal {
             StatusCode::INTERNAL_SERVER_ERROR
         };
         Self::new(status, error.to_string())
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let refusal = Self::from(&error);
-        if refusal.status.is_server_error() {
-            crate::complain(&error);
-        }
-        refusal
     }
 }
 

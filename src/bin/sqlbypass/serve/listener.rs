@@ -1,9 +1,7 @@
 //! Connections: accepted, served, and brought to a good end.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::ErrorKind;
-use std::pin::pin;
 use std::time::Duration;
 
 use http::Request;
@@ -39,8 +37,9 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener> {
     })
 }
 
-/// Serves connections until `stop`, then lets requests under way end, for a while.
-pub(super) async fn serve<S>(listener: TcpListener, service: S, stop: impl Future<Output = ()>)
+/// Serves connections until a signal comes, then lets requests under way end: for a while, or
+/// until a second signal.
+pub(super) async fn serve<S>(listener: TcpListener, service: S, mut signals: Signals)
 where
     S: Service<Request<Incoming>, Response = Answer, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -49,11 +48,10 @@ where
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let connections = GracefulShutdown::new();
-    let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = &mut stop => break,
+            () = signals.next() => break,
         };
         let Ok((stream, _)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -68,33 +66,55 @@ where
     }
     drop(listener);
     // What has not ended by then is cut off without an acknowledgement.
-    let _ = tokio::time::timeout(GRACE, connections.shutdown()).await;
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = tokio::time::sleep(GRACE) => {}
+        () = signals.next() => {}
+    }
 }
 
-/// Ends at the first SIGTERM or Ctrl-C.
+/// SIGTERM and Ctrl-C, heard from the moment this is made.
 #[cfg(unix)]
-pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let listen = |kind| {
-        signal(kind).map_err(|fault| Error::config("listening for signals", fault.to_string()))
-    };
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Ends at the first Ctrl-C.
+#[cfg(unix)]
+impl Signals {
+    pub(super) fn listen() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let listen = |kind| {
+            signal(kind).map_err(|fault| Error::config("listening for signals", fault.to_string()))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
-    Ok(async {
+pub(super) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(super) fn listen() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    })
+    }
 }

@@ -15,8 +15,24 @@ use sqlbypass::{
     CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager, SqliteStore,
 };
 
+use self::listener::Signals;
+
+/// What `--help` says of the API; the whole is in `api.rs`.
+const API: &str = "\
+The JSON API, with the session's cookie:
+  GET    /api/session         the session's values      200
+  PUT    /api/session/{key}   the JSON body is a value  204
+  DELETE /api/session/{key}                             204
+  GET    /api/life            times and size            200
+  POST   /api/login           {\"name\": \"Ada\"}           204
+  POST   /api/renew           a new id, the same values 204
+  POST   /api/reset           a new id, no values       204
+  POST   /api/logout          ends the session          204
+What is refused answers 4xx, what fails 5xx, both with {\"error\": \"...\"}.";
+
 /// Start a small service with a page and a JSON API, to see sessions live
 #[derive(Args, Debug)]
+#[command(after_help = API)]
 pub(crate) struct Options {
     /// Where the sessions are; the file and its table are made when missing
     #[arg(long, value_name = "URL", default_value = "sqlite://sessions.db")]
@@ -41,13 +57,13 @@ pub(crate) fn run(options: Options) -> Result<()> {
 
 async fn serve(options: Options) -> Result<()> {
     // Heard from here on, so that a signal right after the ready line is not lost.
-    let stop = listener::stop_signal()?;
+    let signals = Signals::listen()?;
     let listener = listener::bind(&options.listen).await?;
     let store = open(&options.database).await?;
     let manager = SessionManager::new(store.clone(), options.serializer.codec()?);
     let layer = SessionLayer::new(manager).cookie(options.cookie_name).report(true);
     announce(&listener)?;
-    listener::serve(listener, service::service(&layer), stop).await;
+    listener::serve(listener, service::service(&layer), signals).await;
     store.close().await
 }
 

@@ -41,10 +41,7 @@ async fn route(request: Request<Incoming>) -> Result<Answer, Infallible> {
 fn finish(answer: Answer, changes: bool) -> Answer {
     let report = answer.extensions().get::<CommitReport>().copied();
     let mut answer = match (answer.extensions().get::<CommitFailure>(), report) {
-        (Some(CommitFailure(error)), _) => {
-            crate::complain(error);
-            Refusal::from(&**error).into_answer()
-        }
+        (Some(CommitFailure(error)), _) => Refusal::failed(error).into_answer(),
         (None, Some(report)) if changes && report.outcome == Outcome::Gone => gone().into_answer(),
         (None, _) => answer,
     };
