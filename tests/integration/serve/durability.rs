@@ -121,6 +121,44 @@ async fn a_second_signal_ends_the_wait_for_requests_under_way() {
     assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
+#[tokio::test]
+async fn changes_at_the_same_time_all_last_also_through_a_renewal() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    for round in 0..5 {
+        let mut owner = Client::new(&server);
+        owner.put("a", "1").await.ok();
+        let put = |key: usize| {
+            let mut client = Client::new(&server);
+            client.cookie.clone_from(&owner.cookie);
+            tokio::spawn(async move { (key, client.put(&format!("k{key}"), "1").await) })
+        };
+        let puts: Vec<_> = (0..20).map(put).collect();
+        if round > 0 {
+            owner.post("/api/renew").await.ok();
+        }
+        let mut expected = vec!["a".to_owned()];
+        for put in puts {
+            let (key, reply) = put.await.unwrap();
+            // Either it came in time; or its session was gone and it says so; or it came so late
+            // that it began a session of its own.
+            match reply.status.as_u16() {
+                409 => assert!(reply.error(409).contains("nothing was written")),
+                _ if reply.cookie().is_some() => assert!(round > 0),
+                _ => expected.push(format!("k{key}")),
+            }
+        }
+        let reply = owner.get("/api/session").await;
+        let values: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(reply.ok()).unwrap();
+        let mut found: Vec<_> = values.keys().cloned().collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+        assert!(round > 0 || found.len() == 21);
+    }
+}
+
 /// Writers that count up, each in a session of its own, until the service is gone.
 struct Load {
     writers: Vec<tokio::task::JoinHandle<(Client, u64)>>,
