@@ -16,6 +16,7 @@ async fn values_are_put_read_and_deleted() {
     let reply = client.get("/api/session").await;
     assert_eq!(reply.ok(), "{}");
     assert!(reply.cookie().is_none(), "nothing is stored, so there is no cookie");
+    assert_eq!(reply.timing(), "commit;desc=\"unchanged\";dur=0.000", "nothing was asked for");
 
     let reply = client.put("a", "1").await;
     assert_eq!(reply.status, 204);

@@ -65,11 +65,11 @@ fn gone() -> Refusal {
 }
 
 /// `Server-Timing: load;dur=0.035, commit;desc="saved";dur=0.412`, in milliseconds. `load` is left
-/// out when the handler did not read the row.
+/// out when no row was asked for: the handler read nothing, or the request bore no id.
 fn tell(answer: &mut Answer, report: CommitReport) {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    if let Some(LoadTime(time)) = answer.extensions().get() {
+    if let (true, Some(LoadTime(time))) = (report.loaded, answer.extensions().get()) {
         let _ = write!(text, "load;dur={:.3}, ", time.as_secs_f64() * 1e3);
     }
     let (name, time) = (name(report.outcome), report.commit_time.as_secs_f64() * 1e3);
