@@ -6,3 +6,5 @@ mod conformance;
 mod hostile;
 mod http;
 mod layers;
+#[cfg(feature = "cli")]
+mod serve;

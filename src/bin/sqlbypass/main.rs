@@ -1,0 +1,40 @@
+//! The command line: thin, one module for each command.
+
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// SQL sessions for Rust services, wire-compatible with Rails.
+#[derive(Parser)]
+#[command(name = "sqlbypass", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Options),
+}
+
+/// Exits with 0, with 1 when the command failed, and (by clap) with 2 when it was not understood.
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(options) => serve::run(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line on standard error; unlike `eprintln!` it does not panic when nobody listens.
+fn complain(error: &sqlbypass::Error) {
+    let _ = writeln!(std::io::stderr(), "sqlbypass: {error}");
+}

@@ -1,0 +1,97 @@
+//! `sqlbypass serve`: a page and a JSON API on sessions in an embedded database.
+
+mod answer;
+mod api;
+mod input;
+mod listener;
+mod page;
+mod service;
+
+use std::io::Write as _;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use sqlbypass::{
+    CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager, SqliteStore,
+};
+
+use self::listener::Signals;
+
+/// What `--help` says of the API; the whole is in `api.rs`.
+const API: &str = "\
+The JSON API, with the session's cookie:
+  GET    /api/session         the session's values      200
+  PUT    /api/session/{key}   the JSON body is a value  204
+  DELETE /api/session/{key}                             204
+  GET    /api/life            times and size            200
+  POST   /api/login           {\"name\": \"Ada\"}           204
+  POST   /api/renew           a new id, the same values 204
+  POST   /api/reset           a new id, no values       204
+  POST   /api/logout          ends the session          204
+What is refused answers 4xx, what fails 5xx, both with {\"error\": \"...\"}.";
+
+/// Start a small service with a page and a JSON API, to see sessions live
+#[derive(Args, Debug)]
+#[command(after_help = API)]
+pub(crate) struct Options {
+    /// Where the sessions are; the file and its table are made when missing
+    #[arg(long, value_name = "URL", default_value = "sqlite://sessions.db")]
+    database: String,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    listen: String,
+    /// How session data is written
+    #[arg(long, default_value = "json", value_parser = serializer())]
+    serializer: Serializer,
+    /// Name of the session cookie
+    #[arg(long, value_name = "NAME", default_value = "_session_id", value_parser = CookieOptions::new)]
+    cookie_name: CookieOptions,
+}
+
+/// Serves until it is told to stop; everything acknowledged is on disk then.
+pub(crate) fn run(options: Options) -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|fault| Error::config("starting the service", fault.to_string()))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: Options) -> Result<()> {
+    // Heard from here on, so that a signal right after the ready line is not lost.
+    let signals = Signals::listen()?;
+    let listener = listener::bind(&options.listen).await?;
+    let store = open(&options.database).await?;
+    let manager = SessionManager::new(store.clone(), options.serializer.codec()?);
+    let layer = SessionLayer::new(manager).cookie(options.cookie_name).report(true);
+    announce(&listener)?;
+    listener::serve(listener, service::service(&layer), signals).await;
+    store.close().await
+}
+
+/// Opens the database and makes what is missing, unless the URL names a mode of its own.
+async fn open(url: &str) -> Result<SqliteStore> {
+    let names_mode = url.split_once('?').is_some_and(|(_, query)| query.contains("mode="));
+    let builder = SqliteStore::url(url)?;
+    let builder = if names_mode { builder } else { builder.create(true) };
+    builder.open().await.map_err(|error| {
+        let advice = "its folder has to exist and to be writable";
+        Error::config("starting the service", format!("--database {url}: {error}; {advice}"))
+    })
+}
+
+/// Tells whoever started the service that it is ready, and where.
+fn announce(listener: &tokio::net::TcpListener) -> Result<()> {
+    let address = listener
+        .local_addr()
+        .map_err(|fault| Error::config("starting the service", fault.to_string()))?;
+    let mut out = std::io::stdout();
+    // A closed standard output is no reason not to serve.
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    Ok(())
+}
+
+/// Takes the names of those serializers whose codec is there.
+fn serializer() -> impl TypedValueParser<Value = Serializer> {
+    let is_there = |name: &&str| name.parse().and_then(Serializer::codec).is_ok();
+    let names = ["marshal", "json", "hybrid", "null"].into_iter().filter(is_there);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Serializer>())
+}

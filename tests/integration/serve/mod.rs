@@ -1,0 +1,11 @@
+//! `sqlbypass serve`: the real program, spoken to over the network, killed and started again.
+
+mod api;
+mod client;
+mod durability;
+mod examples;
+mod input;
+mod page;
+mod process;
+mod start;
+mod trouble;

@@ -1,0 +1,108 @@
+//! Starting: what is made, what is printed, and how a failure reads.
+
+use std::process::{Command, Output};
+
+use tempfile::tempdir;
+
+use super::client::Client;
+use super::process::Server;
+
+#[tokio::test]
+async fn the_database_is_made_when_missing_and_kept_when_there() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let url = format!("sqlite://{}", path.display());
+    let arguments = ["--listen", "127.0.0.1:0", "--database", &url];
+    let server = Server::start_with(folder.path(), &arguments).await;
+    assert!(path.exists());
+    let mut client = Client::new(&server);
+    client.put("a", "1").await.ok();
+    server.terminate();
+    assert_eq!(server.end().await.0, Some(0));
+
+    let server = Server::start_with(folder.path(), &arguments).await;
+    client.follow(&server);
+    assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(folder.path()).await;
+    let error = refused(&["--listen", &server.address]);
+    assert!(error.contains(&server.address) && error.contains("stop it, or take a free one"));
+}
+
+#[test]
+fn what_cannot_be_opened_is_told() {
+    for (database, advice) in [
+        ("sqlite:///nowhere/at/all.db", "its folder has to exist and to be writable"),
+        ("sqlite:///proc/sessions.db", "its folder has to exist and to be writable"),
+        ("sqlite:///dev", "its folder has to exist and to be writable"),
+        ("sqlite://missing.db?mode=rw", "its folder has to exist"),
+        ("sqlite://sessions.db?cache=1", "known are mode=ro|rw|rwc"),
+        ("sqlite://", "write sqlite://sessions.db"),
+        ("oracle://db", "write sqlite://sessions.db"),
+    ] {
+        let error = refused(&["--listen", "127.0.0.1:0", "--database", database]);
+        assert!(error.contains(advice), "{database}: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_or_holds_another_table_is_left_alone() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let text = "no database, ".repeat(100);
+    std::fs::write(&path, &text).unwrap();
+    let url = format!("sqlite://{}", path.display());
+    let error = refused(&["--listen", "127.0.0.1:0", "--database", &url]);
+    assert!(error.contains("the file is no SQLite database"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+
+    let path = folder.path().join("other.db");
+    let create = "CREATE TABLE sessions (id integer PRIMARY KEY, session_id varchar)";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(create).unwrap();
+    let url = format!("sqlite://{}", path.display());
+    let error = refused(&["--listen", "127.0.0.1:0", "--database", &url]);
+    assert!(error.contains("has no column \"data\""), "{error}");
+}
+
+#[test]
+fn a_bad_address_is_told() {
+    for address in ["3000", "127.0.0.1:99999", "256.0.0.1:1", ""] {
+        let error = refused(&["--listen", address]);
+        assert!(error.contains("ADDRESS:PORT"), "{address}: {error}");
+    }
+}
+
+#[test]
+fn a_usage_error_exits_2_and_offers_what_works() {
+    for arguments in
+        [&["--serializer", "yaml"][..], &["--cookie-name", ""], &["--unknown"], &["extra"]]
+    {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let error = String::from_utf8(run(&["--serializer", "yaml"]).stderr).unwrap();
+    assert!(error.contains("json") && error.contains("null"), "{error}");
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    for part in ["sqlite://sessions.db", "127.0.0.1:3000", "_session_id", "[default: json]"] {
+        assert!(help.contains(part), "{help}");
+    }
+}
+
+/// Runs a start that fails, and answers its one line.
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(output.stdout.is_empty());
+    assert!(error.starts_with("sqlbypass: ") && error.lines().count() == 1, "{error}");
+    error
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let folder = tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sqlbypass"));
+    command.current_dir(&folder).arg("serve").args(arguments).output().unwrap()
+}
