@@ -67,9 +67,13 @@ impl Writer {
         self.enqueue(doing, Message::Job { state: Arc::clone(&state), until, work })?;
         let abandon = Abandon(&state);
         let mut result = tokio::time::timeout_at(until.into(), &mut answered).await;
-        // The writer skips a job whose deadline has passed, and drops it when it ends.
+        // The writer drops a job that it has not begun when it ends, and when the deadline passes.
         if !matches!(result, Ok(Ok(_))) && abandon.now() {
-            return Err(Error::timeout(doing, "the writer was busy until the deadline"));
+            return Err(if Instant::now() < until {
+                Error::unavailable(doing, "the store is closed")
+            } else {
+                Error::timeout(doing, "the writer was busy until the deadline")
+            });
         }
         if result.is_err() {
             result = tokio::time::timeout(LAST_WORD, answered).await;

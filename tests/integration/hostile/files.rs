@@ -98,6 +98,31 @@ async fn a_closed_store_answers_errors() {
     assert!(store.clear().await.unwrap_err().is_unavailable());
 }
 
+/// What is queued is written first; what comes too late is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn close_finishes_what_is_queued() {
+    let place = Place::rails();
+    let store = place.open().await;
+    let saves: Vec<_> = (0..100)
+        .map(|_| {
+            let (store, id) = (store.clone(), new_id());
+            tokio::spawn(async move { (insert(&store, &id, "one").await, id) })
+        })
+        .collect();
+    store.close().await.unwrap();
+    let again = place.open().await;
+    for save in saves {
+        let (saved, id) = save.await.unwrap();
+        match saved {
+            Ok(_) => assert_eq!(data(&again, &id).await.unwrap(), "one"),
+            Err(error) => {
+                assert!(error.is_unavailable(), "{error}");
+                assert!(data(&again, &id).await.is_none());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_acknowledged_is_there_after_opening_again() {
     let place = Place::rails();

@@ -56,3 +56,27 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     assert_eq!(store.delete(&keys, &Filter::default()).await.unwrap(), keys.len() as u64);
     assert_eq!(insert(&store, &new_id(), large).await.unwrap(), Saved::Applied);
 }
+
+#[tokio::test]
+async fn data_beyond_the_columns_limit_is_refused_before_any_sql() {
+    let place = Place::rails();
+    let path = place.path();
+    let connect = move || {
+        let raw = Connection::open(&path)?;
+        raw.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH, 5_000)?;
+        Ok(raw)
+    };
+    let store = SqliteStore::factory(connect).open().await.unwrap();
+    let id = new_id();
+    assert_eq!(insert(&store, &id, "small").await.unwrap(), Saved::Applied);
+    // 2,000 characters and 6,000 bytes: bytes count.
+    let large = "\u{20ac}".repeat(2_000);
+    for error in [
+        insert(&store, &new_id(), large.clone()).await.unwrap_err(),
+        update(&store, &id, large.clone()).await.unwrap_err(),
+    ] {
+        assert!(error.is_overflow(), "{error}");
+        assert_eq!(error.overflow_sizes(), Some((5_000, 6_000)));
+    }
+    assert_eq!(data(&store, &id).await.unwrap(), "small");
+}
