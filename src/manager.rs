@@ -164,8 +164,10 @@ impl<S: Store> Shared<S> {
 
     async fn commit(&self, pending: Pending) -> Result<Commit> {
         let Pending { id, loaded, document, changes, action } = pending;
-        if action == Action::Destroy && !changes.sets_anything() {
-            return self.destroy(id.as_ref()).await;
+        if action == Action::Destroy {
+            let ended = self.destroy(id.as_ref()).await?;
+            // What was inserted since then is a new session.
+            return if changes.sets_anything() { self.create(&changes).await } else { Ok(ended) };
         }
         let loaded = match (loaded, &id) {
             (Loaded::No, Some(id)) => {
@@ -178,9 +180,8 @@ impl<S: Store> Shared<S> {
         };
         let found = Found { id, record, document };
         match action {
-            // A destroyed session that was written to again is a new one in the old one's place.
-            Action::Reset | Action::Destroy => self.reset(found, &changes).await,
-            Action::Keep | Action::Renew => self.update(found, &changes, action).await,
+            Action::Reset => self.reset(found, &changes).await,
+            _ => self.update(found, &changes, action).await,
         }
     }
 

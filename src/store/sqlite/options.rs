@@ -195,7 +195,8 @@ impl SqliteBuilder {
         self
     }
 
-    /// The longest that an operation may take, waiting for locks and the queue included.
+    /// The longest that an operation may take, waiting for locks and the queue included; the answer
+    /// of a write that is under way then is waited for 0.2 seconds more.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
