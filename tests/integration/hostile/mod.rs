@@ -5,6 +5,7 @@ mod files;
 mod full;
 mod leaks;
 mod locks;
+mod neighbours;
 mod schema;
 
 use std::path::PathBuf;
