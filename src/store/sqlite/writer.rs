@@ -2,6 +2,7 @@
 //!
 //! SQLite lets one connection write at a time; a thread of its own keeps fsyncs off the executor.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -80,7 +81,7 @@ impl Writer {
         }
         match result {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::unknown_outcome(doing, "the writer ended without an answer")),
+            Ok(Err(_)) => Err(Error::unknown_outcome(doing, "the writer failed without an answer")),
             Err(_) => {
                 Err(Error::unknown_outcome(doing, "the deadline passed while it was written"))
             }
@@ -136,7 +137,12 @@ fn write(shared: &Arc<Shared>, jobs: &Receiver<Message>) {
         match message {
             Message::Job { state, until, work } => {
                 if begin(&state, until) {
-                    waiting(until, || work(open(&mut connection, shared, until)));
+                    // A factory or a hook of the user's may panic: the connection goes, the writer
+                    // stays, and the caller is told that there is no answer.
+                    let job = || waiting(until, || work(open(&mut connection, shared, until)));
+                    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                        connection = None;
+                    }
                 }
             }
             Message::Close(done) => {

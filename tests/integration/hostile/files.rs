@@ -98,6 +98,26 @@ async fn a_closed_store_answers_errors() {
     assert!(store.clear().await.unwrap_err().is_unavailable());
 }
 
+/// A factory of the user's may fail in its own way; the store is as good as before.
+#[tokio::test]
+async fn a_factory_that_panics_costs_its_own_calls_alone() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let place = Place::rails();
+    let path = place.path();
+    let calls = AtomicU32::new(0);
+    let connect = move || {
+        assert!(calls.fetch_add(1, Ordering::Relaxed) > 1, "as asked");
+        rusqlite::Connection::open(&path)
+    };
+    let store = SqliteStore::factory(connect).lazy(true).readers(1).open().await.unwrap();
+    let id = new_id();
+    assert!(insert(&store, &id, "one").await.is_err());
+    assert!(store.find(&Lookup::new(&id)).await.is_err());
+    insert(&store, &id, "two").await.unwrap();
+    assert_eq!(data(&store, &id).await.unwrap(), "two");
+}
+
 /// What is queued is written first; what comes too late is told so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn close_finishes_what_is_queued() {
