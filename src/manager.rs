@@ -238,11 +238,22 @@ impl<S: Store> Shared<S> {
             }
             match saved {
                 Saved::Duplicate => {}
-                Saved::Applied => return Ok(Commit { outcome, cookie: CookieChange::Set(id) }),
+                Saved::Applied => {
+                    self.bury_twin(&found).await?;
+                    return Ok(Commit { outcome, cookie: CookieChange::Set(id) });
+                }
                 Saved::Gone | Saved::Conflict => return Err(breach("no guard was asked for")),
             }
         }
         Err(taken())
+    }
+
+    /// Removes what the old id would still find after its row has moved on.
+    async fn bury_twin(&self, found: &Found<'_>) -> Result<()> {
+        if found.record.legacy_twin {
+            self.store.destroy(&self.lookup(found.id)).await?;
+        }
+        Ok(())
     }
 
     /// Writes the changes to the row that was found; renews its id where that is wanted.
@@ -268,13 +279,16 @@ impl<S: Store> Shared<S> {
             };
             match self.store.save(&Save::Update(update)).await? {
                 Saved::Applied => {
-                    let cookie = renewed.map_or(CookieChange::Keep, CookieChange::Set);
-                    return Ok(Commit { outcome, cookie });
+                    let Some(id) = renewed else { return Ok(kept(outcome)) };
+                    self.bury_twin(&found).await?;
+                    return Ok(Commit { outcome, cookie: CookieChange::Set(id) });
                 }
                 Saved::Gone if !found.record.id.is_legacy() => return Ok(kept(Outcome::Gone)),
                 Saved::Duplicate if renewed.is_some() && tries > 1 => tries -= 1,
-                // Both a raw and a private row of the same id: the private one is the session.
-                Saved::Duplicate => return Err(taken()),
+                Saved::Duplicate if renewed.is_some() => return Err(taken()),
+                // A private row of the same id, which was not found: it is the session, and it has
+                // expired.
+                Saved::Duplicate => return Ok(kept(Outcome::Gone)),
                 Saved::Conflict if self.options.policy == Policy::Reject => {
                     return Ok(kept(Outcome::Conflict));
                 }

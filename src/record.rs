@@ -61,6 +61,16 @@ pub struct Record {
     pub updated_at: Option<SystemTime>,
     /// The database's clock when the row was read.
     pub read_at: Option<SystemTime>,
+    /// Whether a raw row of the same id stands beside this private one: it has to go when the id
+    /// changes, or the old cookie would find it.
+    pub legacy_twin: bool,
+}
+
+impl Record {
+    /// A row of a store that keeps no times.
+    pub fn new(id: StoredId, data: Option<Bytes>) -> Self {
+        Self { id, data, created_at: None, updated_at: None, read_at: None, legacy_twin: false }
+    }
 }
 
 impl fmt::Debug for Record {

@@ -254,6 +254,23 @@ pub async fn destroy_ends_the_session_under_either_id<F: Fixture>() {
     }
 }
 
+/// A raw row beside the private one goes too when the id changes: the old cookie finds nothing.
+pub async fn a_new_id_leaves_no_raw_row_behind<F: Fixture>() {
+    let (fixture, manager) = open::<F>().await;
+    for change in [Session::reset, Session::renew] {
+        let id = new_id();
+        for text in [id.private().as_str(), id.as_str()] {
+            fixture.put(text, Some(ONE.as_bytes())).await;
+        }
+        let session = manager.session(Some(id.clone()));
+        change(&session).unwrap();
+        let new = new_cookie(&committed(&session).await);
+        let find = async |id| manager.store().find(&Lookup::with_legacy(id)).await.unwrap();
+        assert!(find(&id).await.is_none());
+        assert!(find(&new).await.is_some());
+    }
+}
+
 /// What is inserted after a destroy, for instance a farewell, is in a new session; the old one is
 /// gone under either id.
 pub async fn a_destroyed_session_that_is_written_to_begins_anew<F: Fixture>() {

@@ -174,6 +174,7 @@ macro_rules! conformance_tests {
         a_plain_read_secures_a_legacy_row
         destroy_ends_the_session_under_either_id
         a_destroyed_session_that_is_written_to_begins_anew
+        a_new_id_leaves_no_raw_row_behind
         undecodable_data_is_left_alone
         undecodable_data_can_be_replaced
         a_committed_session_cannot_be_changed
@@ -207,6 +208,7 @@ macro_rules! conformance_tests {
         a_restart_begins_a_new_lifetime
         an_idle_session_is_touched_once_per_interval
         an_expired_session_is_never_carried_on
+        an_expired_session_is_not_replaced_by_a_raw_row
     } };
     (@expiry $fixture:ty) => { $crate::conformance_tests! { @cases expiry $fixture:
         a_row_lives_until_its_expiry

@@ -74,6 +74,7 @@ pub async fn of_two_rows_the_private_one_is_found<F: Fixture>() {
         let record = store.find(&Lookup::with_legacy(&id)).await.unwrap().unwrap();
         assert!(record.id == stored(&id));
         assert!(record.data.as_deref() == Some(ONE.as_bytes()));
+        assert!(record.legacy_twin, "the raw row has to be told of");
     }
 }
 

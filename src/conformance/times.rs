@@ -237,3 +237,16 @@ pub async fn an_expired_session_is_never_carried_on<F: Fixture>() {
         assert!(matches!(commit.cookie, CookieChange::Set(new) if new != id));
     }
 }
+
+/// A raw row may hide behind a private one that has expired: what it holds is written nowhere.
+pub async fn an_expired_session_is_not_replaced_by_a_raw_row<F: Fixture>() {
+    let (fixture, store) = F::open().await;
+    let id = seeded(&store, ONE).await;
+    fixture.age(id.private().as_str(), HOUR).await;
+    fixture.put(id.as_str(), Some(TWO.as_bytes())).await;
+    let manager = managed(store, IDLE);
+    let session = manager.session(Some(id.clone()));
+    session.get::<i64>("n").await.unwrap();
+    session.insert("n", 3).unwrap();
+    assert_eq!(session.commit().await.unwrap().outcome, Outcome::Gone);
+}

@@ -27,17 +27,17 @@ pub(super) fn find(
     let bound = Bound { legacy: lookup.legacy.as_ref().map(|id| id.as_str()), ..bound };
     let mut statement = prepared(connection, statements, Name::Find, flags, &bound)?;
     let mut rows = statement.raw_query();
-    let mut found = None;
+    let (mut private, mut raw) = (None, None);
     while let Some(row) = rows.next()? {
-        let Some(record) = rows::record(row, limits.now)? else { continue };
-        // With rows under both ids, the private one is the session.
-        let settled = lookup.legacy.is_none() || !record.id.is_legacy();
-        found = Some(record);
-        if settled {
-            break;
+        match rows::record(row, limits.now)? {
+            Some(record) if record.id.is_legacy() => raw = Some(record),
+            Some(record) => private = Some(record),
+            None => {}
         }
     }
-    Ok(found)
+    // With rows under both ids, the private one is the session.
+    let twin = raw.is_some();
+    Ok(private.map(|record| Record { legacy_twin: twin, ..record }).or(raw))
 }
 
 pub(super) fn save(

@@ -100,6 +100,7 @@ pub(super) fn record(
         created_at: time(row.get_ref(2)?),
         updated_at: time(row.get_ref(3)?),
         read_at: Some(read_at),
+        legacy_twin: false,
     }))
 }
 

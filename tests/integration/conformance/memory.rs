@@ -125,6 +125,8 @@ impl Store for Memory {
         let private = StoredId::from(lookup.private);
         let ids = [Some(private), lookup.legacy.map(StoredId::from)];
         let mut table = self.table();
+        let twin =
+            lookup.legacy.is_some_and(|id| table.alive(id.as_str(), lookup.timeouts).is_some());
         Ok(ids.into_iter().flatten().find_map(|id| {
             let row = table.alive(id.as_str(), lookup.timeouts)?;
             Some(Record {
@@ -133,6 +135,7 @@ impl Store for Memory {
                 created_at: Some(row.created_at),
                 updated_at: Some(row.updated_at),
                 read_at: Some(SystemTime::now()),
+                legacy_twin: twin && !id.is_legacy(),
             })
         }))
     }

@@ -110,7 +110,7 @@ struct Broken(fn() -> Error);
 impl Store for Broken {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         let id = lookup.private.into();
-        Ok(Some(Record { id, data: None, created_at: None, updated_at: None, read_at: None }))
+        Ok(Some(Record::new(id, None)))
     }
 
     async fn save(&self, _: &Save) -> Result<Saved> {
