@@ -6,6 +6,12 @@ mod id;
 mod record;
 mod value;
 
+/// For this project's tests, benches and fuzzing; not part of the public API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::codec::base64::internals as base64;
+}
+
 pub use codec::{Changes, Codec, Custom, Document, Json, Null, Serializer};
 pub use error::{Error, Result};
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};

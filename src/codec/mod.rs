@@ -4,6 +4,7 @@
 //! back with a request's [`Changes`] spliced in: what was not touched goes back as the bytes it
 //! came as.
 
+pub(crate) mod base64;
 mod custom;
 mod json;
 mod null;

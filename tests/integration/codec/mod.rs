@@ -1,0 +1,5 @@
+//! The formats of the data column, against what Ruby wrote and read.
+
+mod base64;
+mod ruby;
+mod support;
