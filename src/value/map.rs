@@ -1,6 +1,11 @@
 //! An ordered map of text keys, as a Ruby hash or a JSON object keeps them.
 
+use std::collections::HashMap;
+
 use super::Value;
+
+/// Up to so many keys are compared one by one, which is faster than hashing them.
+const FEW: usize = 16;
 
 /// An ordered map. Order is kept for writing and ignored for equality, as in Ruby.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +17,27 @@ impl Map {
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A map of entries in order, in time proportional to their number. Of duplicate keys the last
+    /// value wins and the first place stays, as in Ruby.
+    pub(crate) fn from_entries(mut entries: Vec<(String, Value)>) -> Self {
+        if entries.len() <= FEW {
+            let mut map = Self { entries: Vec::with_capacity(entries.len()) };
+            for (key, value) in entries {
+                map.insert(key, value);
+            }
+            return map;
+        }
+        let mut places = HashMap::with_capacity(entries.len());
+        let keys = entries.iter().map(|(key, _)| key.as_str()).enumerate();
+        let first: Vec<usize> = keys.map(|(at, key)| *places.entry(key).or_insert(at)).collect();
+        for (at, &first) in first.iter().enumerate().filter(|(at, first)| at != *first) {
+            entries[first].1 = std::mem::take(&mut entries[at].1);
+        }
+        let mut place = first.iter().enumerate().map(|(at, first)| at == *first);
+        entries.retain(|_| place.next().unwrap_or(true));
+        Self { entries }
     }
 
     /// How many keys there are.
@@ -64,11 +90,8 @@ impl PartialEq for Map {
 
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        for (key, value) in entries {
-            map.insert(key, value);
-        }
-        map
+        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
+        Self::from_entries(entries.collect())
     }
 }
 

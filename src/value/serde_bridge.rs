@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
-use super::{Map, Value};
+use super::{Map, Value, json};
 use crate::error::{Error, Result};
 
 pub(super) fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
@@ -23,11 +23,12 @@ pub(super) fn deserialize<T: DeserializeOwned>(value: &Value) -> Result<T> {
 }
 
 pub(super) fn deserialize_json<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| misfit::<T>())
+    // serde_json knows neither comments nor all that Ruby takes: such text goes by way of a value.
+    serde_json::from_str(text).or_else(|_| deserialize(&value_from_json(text)?))
 }
 
 pub(super) fn value_from_json(text: &str) -> Result<Value> {
-    deserialize_json::<Json>(text).map(Value::from)
+    json::read(text).map_err(|fault| Error::decode("json", Some(fault.offset), fault.expected))
 }
 
 fn misfit<T>() -> Error {
