@@ -3,6 +3,7 @@
 mod codec;
 mod error;
 mod id;
+mod rails;
 mod record;
 mod value;
 
@@ -15,6 +16,7 @@ pub mod internals {
 pub use codec::{Changes, Codec, Custom, Document, Json, Null, Serializer};
 pub use error::{Error, Result};
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
+pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };

@@ -19,27 +19,6 @@ impl Map {
         Self::default()
     }
 
-    /// A map of entries in order, in time proportional to their number. Of duplicate keys the last
-    /// value wins and the first place stays, as in Ruby.
-    pub(crate) fn from_entries(mut entries: Vec<(String, Value)>) -> Self {
-        if entries.len() <= FEW {
-            let mut map = Self { entries: Vec::with_capacity(entries.len()) };
-            for (key, value) in entries {
-                map.insert(key, value);
-            }
-            return map;
-        }
-        let mut places = HashMap::with_capacity(entries.len());
-        let keys = entries.iter().map(|(key, _)| key.as_str()).enumerate();
-        let first: Vec<usize> = keys.map(|(at, key)| *places.entry(key).or_insert(at)).collect();
-        for (at, &first) in first.iter().enumerate().filter(|(at, first)| at != *first) {
-            entries[first].1 = std::mem::take(&mut entries[at].1);
-        }
-        let mut place = first.iter().enumerate().map(|(at, first)| at == *first);
-        entries.retain(|_| place.next().unwrap_or(true));
-        Self { entries }
-    }
-
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -88,10 +67,26 @@ impl PartialEq for Map {
     }
 }
 
+/// Of duplicate keys the last value wins and the first place stays, as in Ruby. Takes time in
+/// proportion to the number of entries.
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
-        Self::from_entries(entries.collect())
+        let mut entries: Vec<(String, Value)> = entries.collect();
+        let keys = |few: usize| entries[..few].iter().map(|(key, _)| key.as_str());
+        let is_unique = |(at, key)| !keys(at).any(|earlier| earlier == key);
+        if entries.len() <= FEW && keys(entries.len()).enumerate().all(is_unique) {
+            return Self { entries };
+        }
+        let mut places = HashMap::with_capacity(entries.len());
+        let firsts = keys(entries.len()).enumerate();
+        let firsts: Vec<usize> = firsts.map(|(at, key)| *places.entry(key).or_insert(at)).collect();
+        for (at, &first) in firsts.iter().enumerate().filter(|(at, first)| at != *first) {
+            entries[first].1 = std::mem::take(&mut entries[at].1);
+        }
+        let mut is_first = firsts.iter().enumerate().map(|(at, first)| at == *first);
+        entries.retain(|_| is_first.next().unwrap_or(true));
+        Self { entries }
     }
 }
 

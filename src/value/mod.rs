@@ -4,6 +4,7 @@
 //! asked for.
 
 mod borrowed;
+pub(crate) mod float;
 pub(crate) mod json;
 mod map;
 mod serde_bridge;

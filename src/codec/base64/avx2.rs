@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-use super::{LINE_BYTES, LINE_CHARS, encoded_len};
+use super::{LINE_BYTES, LINE_CHARS, NO_VALUE, VALUES, encoded_len};
 
 /// Characters in a vector, and the bytes they stand for.
 const CHARS: usize = 32;
@@ -122,7 +122,7 @@ fn decode_avx2(text: &[u8]) -> Vec<u8> {
 
 /// How many bytes outside the alphabet stand before the next group.
 fn junk(text: &[u8]) -> usize {
-    text.iter().take_while(|&&byte| VALUES[usize::from(byte)] == NOT_ONE).count()
+    text.iter().take_while(|&&byte| VALUES[usize::from(byte)] == NO_VALUE).count()
 }
 
 /// 60 characters without a gap: 0..32 and 28..60.
@@ -144,8 +144,8 @@ fn group(text: &[u8]) -> Group {
     let (mut bits, mut found) = (0_u32, 0);
     for (at, &byte) in text.iter().enumerate() {
         match VALUES[usize::from(byte)] {
-            NOT_ONE if byte == b'=' && found >= 2 => break,
-            NOT_ONE => {}
+            NO_VALUE if byte == b'=' && found >= 2 => break,
+            NO_VALUE => {}
             value => {
                 bits = bits << 6 | u32::from(value);
                 found += 1;
@@ -159,20 +159,6 @@ fn group(text: &[u8]) -> Group {
     let [_, bytes @ ..] = (bits << (6 * (4 - found))).to_be_bytes();
     Group { bytes, len: usize::saturating_sub(found, 1), taken: text.len() }
 }
-
-const NOT_ONE: u8 = 0xff;
-
-/// The value of each character of the alphabet.
-static VALUES: [u8; 256] = {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut values = [NOT_ONE; 256];
-    let mut value = 0;
-    while value < alphabet.len() {
-        values[alphabet[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
 
 /// 32 characters to 24 bytes at the front; `None` if one is not of the alphabet.
 #[target_feature(enable = "avx2")]

@@ -37,6 +37,21 @@ fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4 + bytes.div_ceil(LINE_BYTES)
 }
 
+/// For bytes outside the alphabet.
+const NO_VALUE: u8 = 0xff;
+
+/// The six bits of each character.
+static VALUES: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut values = [NO_VALUE; 256];
+    let mut value = 0;
+    while value < alphabet.len() {
+        values[alphabet[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 /// Both paths side by side, for tests and fuzzing.
 #[doc(hidden)]
 pub mod internals {

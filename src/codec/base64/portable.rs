@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::{LINE_BYTES, LINE_CHARS, encoded_len};
+use super::{LINE_BYTES, LINE_CHARS, NO_VALUE, VALUES, encoded_len};
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -31,13 +31,12 @@ pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let mut held = 0;
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
     for &byte in text {
-        if is_in_alphabet(byte) {
-            clean[held] = byte;
-            held += 1;
-            if held == clean.len() {
-                append(&mut out, &clean);
-                held = 0;
-            }
+        // Without a branch: what is skipped is overwritten by what comes next.
+        clean[held] = byte;
+        held += usize::from(VALUES[usize::from(byte)] != NO_VALUE);
+        if held == clean.len() {
+            append(&mut out, &clean);
+            held = 0;
         } else if byte == b'=' && held % 4 >= 2 {
             break;
         }
@@ -51,8 +50,4 @@ fn append(out: &mut Vec<u8>, characters: &[u8]) {
     // Nothing outside the alphabet and no lone character is left that it could refuse.
     let fits = ENGINE.decode_vec(characters, out);
     debug_assert!(fits.is_ok());
-}
-
-fn is_in_alphabet(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
 }

@@ -4,7 +4,6 @@
 //! it is asked for, and what was not touched goes back as the text it came as. The rules are those
 //! of activerecord-session_store's `JsonSerializer` and Ruby's `JSON`.
 
-mod float;
 mod split;
 mod write;
 

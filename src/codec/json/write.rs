@@ -2,9 +2,8 @@
 
 use std::io::Write;
 
-use super::float;
 use crate::error::{Error, Result};
-use crate::value::Value;
+use crate::value::{Value, float};
 
 /// Appends a value that is nested at most `depth` levels.
 ///

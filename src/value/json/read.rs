@@ -17,12 +17,12 @@ fn value(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
     let value = match scanner.peek() {
         Some(b'"') => Value::String(scanner.string()?.decode().into_owned()),
         Some(b'{') => {
-            let mut entries = Vec::new();
+            let mut entries: Vec<(String, Value)> = Vec::new();
             scanner.object(|scanner, key| {
                 entries.push((key.decode().into_owned(), value(scanner)?));
                 Ok(())
             })?;
-            Value::Map(Map::from_entries(entries))
+            Value::Map(entries.into_iter().collect::<Map>())
         }
         Some(b'[') => {
             let mut items = Vec::new();

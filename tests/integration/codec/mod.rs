@@ -3,5 +3,6 @@
 mod base64;
 mod json;
 mod null;
+mod rails;
 mod ruby;
 mod support;

@@ -2,7 +2,7 @@
 
 /// Appends a finite float: plain where `-4 ≤ exponent < 15`, and at 15 if there is a fraction; else
 /// with a signed exponent of two digits.
-pub(super) fn write(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
     if value.is_sign_negative() {
         out.push(b'-');
     }
