@@ -74,7 +74,8 @@ pub(super) fn split(text: &str, shape: Shape) -> Result<Entries, Fault> {
     }
     let mut scanner = Scanner::new(text);
     scanner.blank()?;
-    let mut list = Vec::new();
+    // Room for a usual session in one allocation.
+    let mut list = Vec::with_capacity(16);
     if shape == Shape::Wrapped && scanner.peek() == Some(b'{') {
         // Where the value that counts is wrong, if it is: the last of duplicates decides.
         let mut verdict = Ok(());

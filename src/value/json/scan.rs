@@ -54,22 +54,25 @@ impl<'a> Scanner<'a> {
         part.as_ptr() as usize - self.text.as_ptr() as usize
     }
 
+    #[inline(always)]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline(always)]
     pub(crate) fn fault<T>(&self, expected: &'static str) -> Checked<T> {
         Err(Fault { offset: self.at, expected })
     }
 
     /// Whitespace and comments, if any.
+    #[inline(always)]
     pub(crate) fn blank(&mut self) -> Checked {
-        loop {
-            match self.peek() {
-                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
-                Some(b'/') => self.comment()?,
-                _ => return Ok(()),
+        match self.peek() {
+            Some(b' ' | b'\t' | b'\r' | b'\n' | b'/') => {
+                self.at = blank_end(self.text, self.at)?;
+                Ok(())
             }
+            _ => Ok(()),
         }
     }
 
@@ -79,17 +82,64 @@ impl<'a> Scanner<'a> {
         if self.at == self.text.len() { Ok(()) } else { self.fault("expected the end") }
     }
 
-    /// Any value, only checked.
+    /// Any value, only checked: the hot path of opening a document, a loop without recursion.
     pub(crate) fn skip(&mut self) -> Checked {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => self.object(|scanner, _| scanner.skip()),
-            Some(b'[') => self.array(Self::skip),
-            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
-            Some(b'n') => self.word("null"),
-            _ => self.fault("expected a value"),
+        let mut local = Scanner { ..*self };
+        let result = local.skip_value();
+        *self = local;
+        result
+    }
+
+    #[inline(always)]
+    fn skip_value(&mut self) -> Checked {
+        let outside = self.depth;
+        // One bit a level inside the value, the innermost lowest: whether it is an object.
+        let mut objects = 0_u128;
+        loop {
+            match self.peek() {
+                Some(b'"') => drop(self.string_end()?),
+                Some(open @ (b'{' | b'[')) => {
+                    self.enter()?;
+                    let is_object = open == b'{';
+                    objects = objects << 1 | u128::from(is_object);
+                    // `]` and `}` stand two behind `[` and `{`.
+                    if self.peek() != Some(open + 2) {
+                        if is_object {
+                            self.key_end()?;
+                        }
+                        continue;
+                    }
+                    objects >>= 1;
+                    self.leave()?;
+                }
+                Some(b'-' | b'0'..=b'9') => drop(self.number()?),
+                Some(b't') => self.word("true")?,
+                Some(b'f') => self.word("false")?,
+                Some(b'n') => self.word("null")?,
+                _ => return self.fault("expected a value"),
+            }
+            loop {
+                if self.depth == outside {
+                    return Ok(());
+                }
+                self.blank()?;
+                let is_object = objects & 1 == 1;
+                match self.peek() {
+                    Some(b',') => {
+                        self.at += 1;
+                        self.blank()?;
+                        if is_object {
+                            self.key_end()?;
+                        }
+                        break;
+                    }
+                    Some(b'}') if is_object => self.leave()?,
+                    Some(b']') if !is_object => self.leave()?,
+                    _ if is_object => return self.fault("expected a comma or the object's end"),
+                    _ => return self.fault("expected a comma or the array's end"),
+                }
+                objects >>= 1;
+            }
         }
     }
 
@@ -103,16 +153,7 @@ impl<'a> Scanner<'a> {
             return self.leave();
         }
         loop {
-            if self.peek() != Some(b'"') {
-                return self.fault("expected a key in quotes");
-            }
-            let key = self.string()?;
-            self.blank()?;
-            if self.peek() != Some(b':') {
-                return self.fault("expected a colon");
-            }
-            self.at += 1;
-            self.blank()?;
+            let key = self.key()?;
             value(self, key)?;
             self.blank()?;
             match self.peek() {
@@ -145,26 +186,57 @@ impl<'a> Scanner<'a> {
     /// A string.
     pub(crate) fn string(&mut self) -> Checked<Text<'a>> {
         let start = self.at + 1;
+        let escaped = self.string_end()?;
+        Ok(Text { raw: &self.text[start..self.at - 1], escaped })
+    }
+
+    /// A string, only checked; whether it has escapes.
+    #[inline(always)]
+    fn string_end(&mut self) -> Checked<bool> {
         let mut escaped = false;
-        self.at = start;
+        self.at += 1;
         loop {
             self.at += plain(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
-                    self.escape()?;
+                    self.at = escape_end(self.text, self.at)?;
                 }
                 Some(_) => return self.fault("expected an escape for a control character"),
                 None => return self.fault("expected the string's end"),
             }
         }
-        let raw = self.since(start);
         self.at += 1;
-        Ok(Text { raw, escaped })
+        Ok(escaped)
+    }
+
+    /// A key, its colon, and the blanks around that.
+    fn key(&mut self) -> Checked<Text<'a>> {
+        let start = self.at + 1;
+        let (end, escaped) = self.key_end()?;
+        Ok(Text { raw: &self.text[start..end], escaped })
+    }
+
+    /// The same, only checked; where the key ends, and whether it has escapes.
+    #[inline(always)]
+    fn key_end(&mut self) -> Checked<(usize, bool)> {
+        if self.peek() != Some(b'"') {
+            return self.fault("expected a key in quotes");
+        }
+        let escaped = self.string_end()?;
+        let end = self.at - 1;
+        self.blank()?;
+        if self.peek() != Some(b':') {
+            return self.fault("expected a colon");
+        }
+        self.at += 1;
+        self.blank()?;
+        Ok((end, escaped))
     }
 
     /// A number.
+    #[inline(always)]
     pub(crate) fn number(&mut self) -> Checked<Number<'a>> {
         let start = self.at;
         let mut is_float = false;
@@ -187,6 +259,7 @@ impl<'a> Scanner<'a> {
         Ok(Number { text: self.since(start), is_float })
     }
 
+    #[inline(always)]
     pub(crate) fn word(&mut self, word: &'static str) -> Checked {
         if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             return self.fault("expected a value");
@@ -195,6 +268,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn enter(&mut self) -> Checked {
         if self.depth == MAX_DEPTH {
             return self.fault("expected at most 100 levels of nesting");
@@ -204,12 +278,14 @@ impl<'a> Scanner<'a> {
         self.blank()
     }
 
+    #[inline(always)]
     fn leave(&mut self) -> Checked {
         self.depth -= 1;
         self.at += 1;
         Ok(())
     }
 
+    #[inline(always)]
     fn digits(&mut self) -> Checked {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.peek() {
@@ -217,58 +293,51 @@ impl<'a> Scanner<'a> {
         }
         if self.at == start { self.fault("expected a digit") } else { Ok(()) }
     }
+}
 
-    fn comment(&mut self) -> Checked {
-        let rest = &self.text[self.at..];
-        let length = match rest.as_bytes().get(1) {
-            Some(b'*') => rest[2..].find("*/").map(|end| end + 4),
-            Some(b'/') => rest.find('\n').map(|end| end + 1),
-            _ => return self.fault("expected a value or a comment"),
+// What is rare takes a place and answers one, so that a scanner's own stays in a register.
+
+/// The end of whitespace and comments.
+#[cold]
+fn blank_end(text: &str, mut at: usize) -> Checked<usize> {
+    loop {
+        let rest = &text[at..];
+        let fault = |expected| Err(Fault { offset: at, expected });
+        at += match rest.as_bytes() {
+            [b' ' | b'\t' | b'\r' | b'\n', ..] => 1,
+            [b'/', b'*', ..] => match rest[2..].find("*/") {
+                Some(end) => end + 4,
+                None => return fault("expected a comment that ends"),
+            },
+            [b'/', b'/', ..] => match rest.find('\n') {
+                Some(end) => end + 1,
+                None => return fault("expected a comment that ends"),
+            },
+            [b'/', ..] => return fault("expected a value or a comment"),
+            _ => return Ok(at),
         };
-        match length {
-            Some(length) => self.at += length,
-            None => return self.fault("expected a comment that ends"),
-        }
-        Ok(())
     }
+}
 
-    /// A backslash and what belongs to it.
-    fn escape(&mut self) -> Checked {
-        match self.text.as_bytes().get(self.at + 1) {
-            Some(b'u') => {}
-            // Ruby takes a backslash before any other character for that character. Its first
-            // byte is behind the backslash; the rest of it is plain.
-            Some(0x20..) => {
-                self.at += 2;
-                return Ok(());
-            }
-            _ => return self.fault("expected an escape"),
-        }
-        match self.unit()? {
-            0xd800..=0xdbff => {
-                let low = self.at;
-                match self.unit() {
-                    Ok(0xdc00..=0xdfff) => Ok(()),
-                    _ => Err(Fault { offset: low, expected: "expected a low surrogate" }),
-                }
-            }
-            0xdc00..=0xdfff => {
-                Err(Fault { offset: self.at - 6, expected: "expected a high surrogate before" })
-            }
-            _ => Ok(()),
-        }
+/// The end of a backslash and what belongs to it.
+#[cold]
+fn escape_end(text: &str, at: usize) -> Checked<usize> {
+    let fault = |offset, expected| Err(Fault { offset, expected });
+    let rest = &text.as_bytes()[at..];
+    match rest.get(1) {
+        Some(b'u') => {}
+        // Ruby takes a backslash before any other character for that character. Its first byte is
+        // behind the backslash; the rest of it is plain.
+        Some(0x20..) => return Ok(at + 2),
+        _ => return fault(at, "expected an escape"),
     }
-
-    /// `\u` and four digits.
-    fn unit(&mut self) -> Checked<u16> {
-        let unit = self.text.as_bytes()[self.at..].strip_prefix(b"\\u").and_then(hex4);
-        match unit {
-            Some(unit) => {
-                self.at += 6;
-                Ok(unit)
-            }
-            None => self.fault("expected an escape of four hexadecimal digits"),
-        }
+    let unit = |at: usize| rest.get(at..)?.strip_prefix(b"\\u").and_then(hex4);
+    match (unit(0), unit(6)) {
+        (None, _) => fault(at, "expected an escape of four hexadecimal digits"),
+        (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => Ok(at + 12),
+        (Some(0xd800..=0xdbff), _) => fault(at + 6, "expected a low surrogate"),
+        (Some(0xdc00..=0xdfff), _) => fault(at, "expected a high surrogate before"),
+        (Some(_), _) => Ok(at + 6),
     }
 }
 
@@ -326,6 +395,7 @@ fn hex4(digits: &[u8]) -> Option<u16> {
 }
 
 /// How many bytes come before the first quote, backslash or control character: eight at a time.
+#[inline(always)]
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
