@@ -1,0 +1,4 @@
+//! Codecs against what Ruby wrote.
+
+mod fixtures;
+mod marshal;
