@@ -13,11 +13,13 @@ pub mod internals {
     pub use crate::codec::base64::internals as base64;
 }
 
-pub use codec::{Changes, Codec, Custom, Document, Json, Null, Serializer};
+pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
 pub use error::{Error, Result};
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
 pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };
-pub use value::{Map, Value, ValueRef};
+pub use value::{
+    BigInt, Decimal, Encoding, Hash, Map, Object, Symbol, Text, Time, Value, ValueRef,
+};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::json::{self, Shape};
-use super::{Codec, Document};
+use super::{Changes, Codec, Document, Marshal};
 use crate::error::{Error, Result};
 use crate::value::json::{Fault, Scanner};
 
@@ -12,8 +12,8 @@ use crate::value::json::{Fault, Scanner};
 /// What the two classes of the Rails gem leave in a json or jsonb column is read by these rules:
 ///
 /// - An object is the session (ActiveRecord's class with `null`).
-/// - A string holds the text of another serializer (ActiveRecord's class with `json` or `hybrid`):
-///   `{"value":{…}}` in it is unwrapped. Text of `marshal` in it is an error that says so.
+/// - A string holds the text of another serializer (ActiveRecord's class with `json`, `hybrid` or
+///   `marshal`), and is read as [`Hybrid`](crate::Hybrid) reads that text.
 /// - `{"value":{…}}` as an object is **not** unwrapped, since it may be a session whose one key is
 ///   `value`; Rails does not unwrap it either. Read such columns (written by the gem's
 ///   `SqlBypass`) with [`Json`](crate::Json).
@@ -29,18 +29,28 @@ impl Codec for Null {
     }
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
+        let fault = |fault: Fault| Error::decode("null", Some(fault.offset), fault.expected);
         let Some(source) = stored else { return Ok(json::empty(Shape::Plain)) };
-        open(source).map_err(|fault| Error::decode("null", Some(fault.offset), fault.expected))
+        let inner = json::utf8(&source).and_then(text_in_string).map_err(fault)?;
+        match inner {
+            None => json::open(source, Shape::Plain, Shape::Plain).map_err(fault),
+            Some((inner, _)) if inner.starts_with("BAh") => from_marshal(inner),
+            // Offsets within the string's text would mislead: its beginning is named.
+            Some((inner, at)) => json::open(inner.into(), Shape::Wrapped, Shape::Plain)
+                .map_err(|inner| fault(Fault { offset: at, ..inner })),
+        }
     }
 }
 
-fn open(source: Bytes) -> Result<Box<dyn Document>, Fault> {
-    match text_in_string(json::utf8(&source)?)? {
-        // Offsets within the string's text would mislead: its beginning is named.
-        Some((inner, at)) => json::open(Bytes::from(inner), Shape::Wrapped, Shape::Plain)
-            .map_err(|fault| Fault { offset: at, ..fault }),
-        None => json::open(source, Shape::Plain, Shape::Plain),
+fn from_marshal(text: String) -> Result<Box<dyn Document>> {
+    let session = Marshal.open(Some(text.into()))?;
+    let mut changes = Changes::new();
+    for key in session.keys() {
+        if let Some(value) = session.get(key)? {
+            changes.set(key, value.to_value()?);
+        }
     }
+    Null.open(Some(json::empty(Shape::Plain).encode(&changes)?))
 }
 
 /// The text that a JSON string holds, and where the string begins, if the whole is one.
@@ -53,9 +63,5 @@ fn text_in_string(text: &str) -> Result<Option<(String, usize)>, Fault> {
     let at = scanner.at();
     let inner = scanner.string()?.decode().into_owned();
     scanner.end()?;
-    // Marshal 4.8 of a hash, in base64.
-    if inner.starts_with("BAh") {
-        return Err(Fault { offset: at, expected: "expected JSON, and this is base64 of Marshal" });
-    }
     Ok(Some((inner, at)))
 }

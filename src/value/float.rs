@@ -35,7 +35,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
 ///
 /// Where two such texts are equally near, Ruby takes the one with an even last digit, and Rust the
 /// greater: 1225030602765996.25 ends in `.2`, not `.3`.
-fn shortest(value: f64) -> (String, i32) {
+pub(crate) fn shortest(value: f64) -> (String, i32) {
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let mut mantissa = mantissa.to_owned();

@@ -1,19 +1,21 @@
 //! An ordered map of text keys, as a Ruby hash or a JSON object keeps them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Value;
 
-/// Up to so many keys are compared one by one, which is faster than hashing them.
-const FEW: usize = 16;
-
 /// An ordered map. Order is kept for writing and ignored for equality, as in Ruby.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Map {
     entries: Vec<(String, Value)>,
+    indifferent: bool,
 }
 
 impl Map {
+    /// The class of Rails' maps that take symbols and strings alike.
+    pub(crate) const INDIFFERENT: &[u8] = b"ActiveSupport::HashWithIndifferentAccess";
+
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
@@ -55,38 +57,71 @@ impl Map {
         Some(self.entries.remove(at).1)
     }
 
+    /// Whether Ruby sees an `ActiveSupport::HashWithIndifferentAccess`, where the format can say so.
+    pub fn is_indifferent(&self) -> bool {
+        self.indifferent
+    }
+
+    /// Sets whether Ruby sees an `ActiveSupport::HashWithIndifferentAccess`.
+    pub fn set_indifferent(&mut self, indifferent: bool) {
+        self.indifferent = indifferent;
+    }
+
     /// Keys and values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 }
 
-impl PartialEq for Map {
-    fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Map({})", self.len())
     }
 }
 
-/// Of duplicate keys the last value wins and the first place stays, as in Ruby. Takes time in
-/// proportion to the number of entries.
+impl PartialEq for Map {
+    fn eq(&self, other: &Self) -> bool {
+        if self.len() != other.len() {
+            return false;
+        }
+        let sorted = |map: &Self| {
+            let mut order: Vec<usize> = (0..map.len()).collect();
+            order.sort_by(|a, b| map.entries[*a].0.cmp(&map.entries[*b].0));
+            order
+        };
+        self.entries == other.entries
+            || sorted(self)
+                .into_iter()
+                .zip(sorted(other))
+                .all(|(ours, theirs)| self.entries[ours] == other.entries[theirs])
+    }
+}
+
+/// Of equal keys the last one's value stays, in the first one's place, as in Ruby.
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
-        let mut entries: Vec<(String, Value)> = entries.collect();
-        let keys = |few: usize| entries[..few].iter().map(|(key, _)| key.as_str());
-        let is_unique = |(at, key)| !keys(at).any(|earlier| earlier == key);
-        if entries.len() <= FEW && keys(entries.len()).enumerate().all(is_unique) {
-            return Self { entries };
-        }
+        let entries: Vec<(String, Value)> =
+            entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let mut places = HashMap::with_capacity(entries.len());
-        let firsts = keys(entries.len()).enumerate();
-        let firsts: Vec<usize> = firsts.map(|(at, key)| *places.entry(key).or_insert(at)).collect();
-        for (at, &first) in firsts.iter().enumerate().filter(|(at, first)| at != *first) {
-            entries[first].1 = std::mem::take(&mut entries[at].1);
+        let repeats = entries
+            .iter()
+            .enumerate()
+            .any(|(at, (key, _))| places.insert(key.as_str(), at).is_some());
+        if !repeats {
+            return Self { entries, indifferent: false };
         }
-        let mut is_first = firsts.iter().enumerate().map(|(at, first)| at == *first);
-        entries.retain(|_| is_first.next().unwrap_or(true));
-        Self { entries }
+        let mut map = Self::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (key, value) in entries {
+            match places.entry(key) {
+                Entry::Occupied(place) => map.entries[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    map.entries.push((place.key().clone(), value));
+                    place.insert(map.entries.len() - 1);
+                }
+            }
+        }
+        map
     }
 }
 

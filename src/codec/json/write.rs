@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::codec::hybrid::for_json;
 use crate::error::{Error, Result};
 use crate::value::{Value, float};
 
@@ -17,6 +18,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<()
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(integer) => append(out, format_args!("{integer}")),
+        Value::BigInt(integer) => append(out, format_args!("{integer}")),
         Value::Float(value) if value.is_finite() => float::write(out, *value),
         Value::Float(_) => return Err(no_number()),
         Value::String(text) => string(out, text),
@@ -43,6 +45,8 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<()
             }
             out.push(b'}');
         }
+        // Ruby's own kinds become the texts and maps that Ruby's generator makes of them.
+        other => write(out, &for_json(other.clone(), false)?, depth)?,
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A whole value from its text.
 
 use super::{Fault, Scanner};
-use crate::value::{Map, Value};
+use crate::value::{BigInt, Map, Value};
 
 /// Reads the one value of a text.
 pub(crate) fn read(text: &str) -> Result<Value, Fault> {
@@ -46,7 +46,18 @@ fn number(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
     let value = if number.is_float {
         number.text.parse().map(Value::Float).ok()
     } else {
-        number.text.parse().map(Value::Int).ok()
+        integer(number.text)
     };
-    value.ok_or(Fault { offset: start, expected: "expected an integer of at most 127 bits" })
+    value.ok_or(Fault { offset: start, expected: "expected an integer of at most 10,000 digits" })
+}
+
+/// Reading digits takes time with the square of their number, which the bound makes harmless.
+const MAX_DIGITS: usize = 10_000;
+
+fn integer(text: &str) -> Option<Value> {
+    if let Ok(integer) = text.parse() {
+        return Some(Value::Int(integer));
+    }
+    let digits = Some(text).filter(|digits| digits.len() <= MAX_DIGITS)?;
+    BigInt::from_decimal(digits).map(Value::BigInt)
 }

@@ -25,9 +25,8 @@ fn the_object_is_the_session() {
 fn a_string_holds_the_text_of_another_serializer() {
     assert_eq!(rewritten(r#""{\"value\":{\"a\":\"\\u00e9\"}}""#), r#"{"a":"\u00e9"}"#);
     assert_eq!(rewritten(r#""null""#), "{}");
-    let error = open(r#" "BAh7BkkiBmEGOgZFVGkG\n""#).err().unwrap();
-    let message = "null at byte 1: expected JSON, and this is base64 of Marshal";
-    assert!(error.to_string().ends_with(message), "{error}");
+    assert_eq!(rewritten(r#" "BAh7BkkiBmEGOgZFVGkG\n""#), r#"{"a":1}"#);
+    assert!(open(r#""BAh7""#).is_err_and(|error| error.is_decode()));
     assert!(open(r#""{\"value\":""#).is_err_and(|error| error.is_decode()));
     assert!(open(r#""world""#).is_err_and(|error| error.is_decode()));
 }
