@@ -11,7 +11,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use simd_json::prelude::*;
 use sqlbypass::internals::base64::{decode, decode_portable, encode, encode_portable};
-use sqlbypass::{Changes, Codec, Json, Map, Value};
+use sqlbypass::{Changes, Codec, Json, Map, Null, Value};
 
 const SIZES: [(&str, usize); 3] = [("600b", 600), ("4kb", 4096), ("32kb", 32 * 1024)];
 
@@ -162,6 +162,19 @@ fn json(criterion: &mut Criterion) {
         bencher.iter(|| simd_json::to_owned_value(&mut black_box(&stored).to_vec()));
     });
     group.bench_function("2kb/simd_json_into_value", |bencher| {
+        bencher.iter(|| simd_value(&mut black_box(&stored).to_vec()));
+    });
+    let large = format!(r#"{{"list":[{}]}}"#, vec![text; 16].join(","));
+    let stored = Bytes::from(large);
+    let read = || {
+        let document = Null.open(Some(black_box(&stored).clone())).expect("valid");
+        document.get("list").expect("read").expect("there").to_value()
+    };
+    group.bench_function("32kb", |bencher| bencher.iter(read));
+    group.bench_function("32kb/serde_json", |bencher| {
+        bencher.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&stored)));
+    });
+    group.bench_function("32kb/simd_json_into_value", |bencher| {
         bencher.iter(|| simd_value(&mut black_box(&stored).to_vec()));
     });
     group.finish();

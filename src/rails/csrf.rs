@@ -168,7 +168,7 @@ fn mask(token: &[u8; LEN]) -> Result<String> {
 /// As Ruby's `Base64.urlsafe_decode64`: either alphabet, padded whole or not at all.
 fn decode(text: &str) -> Option<Vec<u8>> {
     // Longer texts are no token.
-    if text.len() > 96 || (text.ends_with('=') && text.len() % 4 != 0) {
+    if text.len() > 96 || (text.ends_with('=') && !text.len().is_multiple_of(4)) {
         return None;
     }
     STRICT.decode(text.replace('-', "+").replace('_', "/")).ok()

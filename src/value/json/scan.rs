@@ -97,7 +97,9 @@ impl<'a> Scanner<'a> {
         let mut objects = 0_u128;
         loop {
             match self.peek() {
-                Some(b'"') => drop(self.string_end()?),
+                Some(b'"') => {
+                    self.string_end()?;
+                }
                 Some(open @ (b'{' | b'[')) => {
                     self.enter()?;
                     let is_object = open == b'{';
@@ -112,7 +114,9 @@ impl<'a> Scanner<'a> {
                     objects >>= 1;
                     self.leave()?;
                 }
-                Some(b'-' | b'0'..=b'9') => drop(self.number()?),
+                Some(b'-' | b'0'..=b'9') => {
+                    self.number()?;
+                }
                 Some(b't') => self.word("true")?,
                 Some(b'f') => self.word("false")?,
                 Some(b'n') => self.word("null")?,

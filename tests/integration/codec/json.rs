@@ -93,6 +93,27 @@ fn reads_what_every_version_of_the_gem_wrote() {
     }
 }
 
+#[test]
+fn every_json_text_of_the_marshal_fixtures_is_rubys() {
+    let mut checked = 0;
+    for row in rows("values.jsonl") {
+        let Some(text) = row.get("json_dump").and_then(Row::as_str) else { continue };
+        let unreadable = ["NaN", "Infinity"].iter().any(|word| text.contains(word));
+        match read(text) {
+            Ok(Value::Nil) => {}
+            // Keys that differ only to Ruby: `{:a=>1, "a"=>2}`.
+            Ok(value) if write(&value).unwrap() != text => {
+                let same = |a: &str| serde_json::from_str::<Row>(a).unwrap();
+                assert_eq!(same(&write(&value).unwrap()), same(text), "{}", row["name"]);
+                assert!(row["name"].as_str().unwrap().starts_with("hash_"), "{}", row["name"]);
+            }
+            Ok(_) => checked += 1,
+            Err(_) => assert!(unreadable || text.matches('[').count() > 99, "{}", row["name"]),
+        }
+    }
+    assert!(checked > 200, "{checked}");
+}
+
 fn nested(levels: usize) -> Value {
     (0..levels).fold(Value::Int(1), |inner, _| Value::Array(vec![inner]))
 }
