@@ -13,6 +13,8 @@ use simd_json::prelude::*;
 use sqlbypass::internals::base64::{decode, decode_portable, encode, encode_portable};
 use sqlbypass::{Changes, Codec, Json, Map, Null, Value};
 
+mod session;
+
 const SIZES: [(&str, usize); 3] = [("600b", 600), ("4kb", 4096), ("32kb", 32 * 1024)];
 
 /// Bytes without a pattern, the same in every run.
@@ -65,28 +67,6 @@ fn base64(criterion: &mut Criterion) {
     }
 }
 
-/// A session of 2 KiB: what Rails and Devise keep, a cart, and texts.
-fn session() -> String {
-    let items: Vec<String> = (0..12)
-        .map(|n| {
-            format!(r#"{{"sku":"A-{n}","qty":{n},"price":{n}.99,"name":"item number {n} \u00e9"}}"#)
-        })
-        .collect();
-    let text = format!(
-        concat!(
-            r#"{{"value":{{"_csrf_token":"c0bXn0H5vJqv1M4Yq1rVtK2l3m4n5o6p7q8r9s0t1u8=","#,
-            r#""warden.user.user.key":[[42],"$2a$11$abcdefghijklmnopqrstuu"],"#,
-            r#""warden.user.user.session":{{"last_request_at":1700000000}},"#,
-            r#""flash":{{"discard":[],"flashes":{{"notice":"Signed in successfully."}}}},"#,
-            r#""user_return_to":"/orders?page=2","cart":[{}],"note":"{}","locale":"de"}}}}"#
-        ),
-        items.join(","),
-        "Lorem ipsum dolor sit amet, consectetur adipiscing elit. ".repeat(16),
-    );
-    assert!((1_900..2_200).contains(&text.len()), "{}", text.len());
-    text
-}
-
 /// One key of the whole, by the usual ways.
 mod rivals {
     use serde::Deserialize;
@@ -120,7 +100,7 @@ mod rivals {
 }
 
 fn json(criterion: &mut Criterion) {
-    let text = session();
+    let text = session::session();
     let stored = Bytes::from(text.clone());
     let open = || Json.open(Some(black_box(&stored).clone())).expect("valid");
     let get = |key: &str| -> String {
