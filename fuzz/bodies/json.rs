@@ -5,6 +5,7 @@ use sqlbypass::{Changes, Codec, Document, Json, Map, Null, Value};
 
 pub fn run(data: &[u8]) {
     let _ = Json.open(Some(data.to_vec().into())).map(|document| check(&*document, &Json));
+    read_alike(data);
     let theirs = serde_json::from_slice::<serde_json::Value>(data);
     match Null.open(Some(data.to_vec().into())) {
         Ok(document) => {
@@ -22,6 +23,20 @@ pub fn run(data: &[u8]) {
                 "{error}"
             );
         }
+    }
+}
+
+/// A value reads the same whether it is short or part of a long text, which another reader takes.
+fn read_alike(data: &[u8]) {
+    let read = |beside: &str| {
+        let text = [b"{\"k\":[", data, b",\"", beside.as_bytes(), b"\"]}"].concat();
+        let document = Null.open(Some(text.into())).ok()?;
+        document.get("k").expect("it was checked")?.to_value().ok()
+    };
+    let first = |value: &Value| value.as_array().and_then(|items| items.first().cloned());
+    if let Some(short) = read("") {
+        let long = read(&"x".repeat(9_000)).expect("it was read before");
+        assert!(first(&short) == first(&long), "read otherwise");
     }
 }
 

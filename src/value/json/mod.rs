@@ -7,6 +7,7 @@
 
 mod read;
 mod scan;
+mod simd;
 
 pub(crate) use read::read;
 pub(crate) use scan::{Fault, Scanner, Text};
