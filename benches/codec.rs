@@ -79,17 +79,17 @@ mod rivals {
         value: std::collections::HashMap<&'a str, &'a RawValue>,
     }
 
-    pub fn serde_json(text: &[u8]) -> String {
+    pub(super) fn serde_json(text: &[u8]) -> String {
         let whole: serde_json::Value = serde_json::from_slice(text).expect("valid");
         whole["value"]["locale"].as_str().expect("a text").to_owned()
     }
 
-    pub fn raw_value(text: &[u8]) -> String {
+    pub(super) fn raw_value(text: &[u8]) -> String {
         let whole: Wrapper<'_> = serde_json::from_slice(text).expect("valid");
         serde_json::from_str(whole.value["locale"].get()).expect("a text")
     }
 
-    pub fn simd_json(text: &[u8]) -> String {
+    pub(super) fn simd_json(text: &[u8]) -> String {
         let mut text = text.to_vec();
         let tape = simd_json::to_tape(&mut text).expect("valid");
         let whole = tape.as_value();

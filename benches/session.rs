@@ -1,7 +1,7 @@
 //! The session that the codecs are measured with.
 
 /// A session of 2 KiB: what Rails and Devise keep, a cart, and texts.
-pub fn session() -> String {
+pub(crate) fn session() -> String {
     let items: Vec<String> = (0..12)
         .map(|n| {
             format!(r#"{{"sku":"A-{n}","qty":{n},"price":{n}.99,"name":"item number {n} \u00e9"}}"#)

@@ -3,7 +3,7 @@
 
 use sqlbypass::{Changes, Codec, Document, Json, Map, Null, Value};
 
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let _ = Json.open(Some(data.to_vec().into())).map(|document| check(&*document, &Json));
     read_alike(data);
     let theirs = serde_json::from_slice::<serde_json::Value>(data);

@@ -1,5 +1,7 @@
 //! Ruby's text of a float, `Float#to_s`.
 
+use std::io::Write;
+
 /// Appends a finite float: plain where `-4 ≤ exponent < 15`, and at 15 if there is a fraction; else
 /// with a signed exponent of two digits.
 pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
@@ -13,22 +15,21 @@ pub(crate) fn write(out: &mut Vec<u8>, value: f64) {
         15 => digits.len() > point,
         _ => false,
     };
-    if !is_plain {
+    // Writing to a vector does not fail.
+    let _ = if !is_plain {
         let (first, rest) = digits.split_at(1);
         let rest = if rest.is_empty() { "0" } else { rest };
         let sign = if exponent < 0 { '-' } else { '+' };
-        out.extend(format!("{first}.{rest}e{sign}{:02}", exponent.unsigned_abs()).into_bytes());
+        write!(out, "{first}.{rest}e{sign}{:02}", exponent.unsigned_abs())
     } else if exponent < 0 {
-        out.extend(
-            format!("0.{:0>1$}", digits, digits.len() + exponent.unsigned_abs() as usize - 1)
-                .into_bytes(),
-        );
+        let width = digits.len() + exponent.unsigned_abs() as usize - 1;
+        write!(out, "0.{digits:0>width$}")
     } else if digits.len() <= point {
-        out.extend(format!("{digits:0<point$}.0").into_bytes());
+        write!(out, "{digits:0<point$}.0")
     } else {
         let (whole, fraction) = digits.split_at(point);
-        out.extend(format!("{whole}.{fraction}").into_bytes());
-    }
+        write!(out, "{whole}.{fraction}")
+    };
 }
 
 /// The fewest digits that read back as this value, and the power of ten of the first one.
@@ -39,7 +40,7 @@ pub(crate) fn shortest(value: f64) -> (String, i32) {
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let mut mantissa = mantissa.to_owned();
-    // Texts of fewer digits are exact.
+    // A tie needs a text of one digit more that is exact, and shorter ones of those are distinct.
     if mantissa.len() > 15 {
         let exact = format!("{value:.60e}");
         let (cut, rest) = exact.split_at(mantissa.len());
