@@ -289,7 +289,8 @@ pub(crate) fn marshal_float(value: f64) -> String {
     format!("{sign}{whole}{dot}{fraction}")
 }
 
-/// `Float#to_s`: 1e-4 ≤ |x| < 1e16 plainly, the rest with a signed exponent of two digits.
+/// `Float#to_s`: 1e-4 ≤ |x| < 1e15 and all that has a fraction above plainly, the rest with a
+/// signed exponent of two digits.
 pub(crate) fn ruby_float(value: f64) -> String {
     if value.is_nan() {
         return "NaN".into();
@@ -298,7 +299,8 @@ pub(crate) fn ruby_float(value: f64) -> String {
         return if value > 0.0 { "Infinity" } else { "-Infinity" }.into();
     }
     let magnitude = value.abs();
-    if magnitude == 0.0 || (1e-4..1e16).contains(&magnitude) {
+    let plain = (1e-4..1e15).contains(&magnitude) || (magnitude >= 1e15 && value.fract() != 0.0);
+    if magnitude == 0.0 || plain {
         return format!("{value:?}");
     }
     let text = format!("{value:e}");

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use self::reader::{Reader, Stop};
 use self::source::Source;
-use super::Value;
+use super::{Object, Value};
 use crate::error::{Error, Result};
 
 /// A value in checked bytes.
@@ -35,6 +35,18 @@ impl<'a> Node<'a> {
     /// stays as inert bytes.
     pub(crate) fn to_value(self) -> Result<Value> {
         tree::value(self).map_err(|stop| misread("reading a session value", stop))
+    }
+
+    /// The value as a dump of its own, links and all.
+    pub(crate) fn to_object(self) -> Result<Object> {
+        // A link stands for what it leads to.
+        let mut reader = Reader::new(self.source, self.at);
+        let start = reader.peek_value(|reader, item| {
+            reader.skip_item(item)?;
+            Ok(item.start)
+        });
+        let start = start.map_err(|stop| misread("reading a session value", stop))?;
+        Ok(Object::parse(copy::Copier::extract(self.source, start)?)?)
     }
 
     pub(crate) fn deserialize<T: DeserializeOwned>(self) -> Result<T> {

@@ -14,6 +14,7 @@ pub(crate) struct Out<'a> {
     objects: usize,
     symbols: usize,
     names: Table<(&'a [u8], bool)>,
+    encodings: Table<&'a [u8]>,
     /// Strings that Ruby keeps once, and whether they are ASCII rather than UTF-8.
     pub(crate) strings: Table<(&'a [u8], bool)>,
     /// Floats that Ruby keeps once, by their bits.
@@ -29,6 +30,7 @@ impl<'a> Out<'a> {
             objects: 0,
             symbols: 0,
             names: Table::default(),
+            encodings: Table::default(),
             strings: Table::default(),
             floats: Table::default(),
         }
@@ -113,6 +115,11 @@ impl<'a> Out<'a> {
             }
             EncodingRef::Other(name) => {
                 self.ascii_symbol("encoding");
+                // Ruby keeps one name of each.
+                if let Some(number) = self.encodings.get(&name) {
+                    return self.link(number);
+                }
+                self.encodings.insert(name, self.objects);
                 self.bytes.push(b'"');
                 self.object();
                 self.text(name);

@@ -65,14 +65,6 @@ impl Source {
         &self.data
     }
 
-    pub(crate) fn symbol_count(&self) -> usize {
-        self.index.symbols.len()
-    }
-
-    pub(crate) fn object_count(&self) -> usize {
-        self.index.objects.len()
-    }
-
     /// Where a symbol is spelled out.
     pub(crate) fn symbol_at(&self, number: usize) -> Option<usize> {
         self.index.symbols.get(number).map(|at| *at as usize)
