@@ -185,7 +185,7 @@ impl HashBytes {
         let kept = fates.iter().filter(|fate| !matches!(fate, Fate::Dropped)).count();
         let mut out = Out::with_capacity(self.source.data().len() + 128);
         let mut copier = Copier::new(&self.source, VERSION.len());
-        copier.head(&mut out, *count);
+        copier.verbatim(&mut out, VERSION.len(), *count);
         out.int((kept + added.len()) as i64);
 
         let same = fates.iter().take_while(|fate| matches!(fate, Fate::Kept)).count();

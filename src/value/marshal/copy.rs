@@ -39,23 +39,18 @@ impl<'a> Copier<'a> {
         Ok(out.bytes)
     }
 
-    /// Copies what stands between the version and an offset as it is; both dumps begin with it.
-    pub(crate) fn head(&mut self, out: &mut Out<'a>, end: usize) {
-        self.verbatim(out, 2, end);
-    }
-
-    /// Copies a range at the same numbers, as long as nothing has changed before it.
+    /// Copies a range of the first dump's own numbers: nothing has changed before it, so that all
+    /// numbers stay. What comes first must be the bytes behind the version.
     pub(crate) fn verbatim(&mut self, out: &mut Out<'a>, start: usize, end: usize) {
         out.bytes.extend_from_slice(&self.source.data()[start..end]);
-        for number in self.objects.len()..self.source.objects_before(end) {
-            let copy = out.object();
-            self.objects.set(number, copy);
-        }
-        for number in self.symbols.len()..self.source.symbols_before(end) {
+        for number in self.symbols.same..self.source.symbols_before(end) {
             let name = self.source.symbol_at(number).and_then(|at| self.name(at));
-            let copy = out.name_symbol(name);
-            self.symbols.set(number, copy);
+            out.name_symbol(name);
+            self.symbols.stays(number + 1);
         }
+        let objects = self.source.objects_before(end);
+        out.skip_objects(objects);
+        self.objects.stays(objects);
     }
 
     /// Copies so many values from an offset; answers the offset behind them.
@@ -133,6 +128,7 @@ impl Copying<'_, '_> {
 }
 
 impl Visit for Copying<'_, '_> {
+    #[inline]
     fn value(&mut self, at: usize) -> bool {
         if self.back.is_empty() || self.muted {
             return false;
@@ -233,6 +229,8 @@ impl Visit for Copying<'_, '_> {
 
 /// Old numbers to new ones: a list from where copying began, and a map for what lies before.
 struct Numbers {
+    /// Numbers below this are the same in both.
+    same: usize,
     base: usize,
     /// One above the new number; 0 where there is none.
     list: Vec<u32>,
@@ -241,15 +239,20 @@ struct Numbers {
 
 impl Numbers {
     fn from(base: usize) -> Self {
-        Self { base, list: Vec::new(), before: HashMap::new() }
+        Self { same: 0, base, list: Vec::new(), before: HashMap::new() }
     }
 
-    /// The first number above all that were set.
-    fn len(&self) -> usize {
-        self.base + self.list.len()
+    /// All numbers below this one are the same; nothing above was copied yet.
+    fn stays(&mut self, below: usize) {
+        self.same = below;
+        self.base = below;
     }
 
+    #[inline]
     fn get(&self, number: usize) -> Option<usize> {
+        if number < self.same {
+            return Some(number);
+        }
         match number.checked_sub(self.base) {
             Some(at) => (*self.list.get(at)? as usize).checked_sub(1),
             None => self.before.get(&number).copied(),
@@ -261,9 +264,13 @@ impl Numbers {
             self.before.insert(number, copy);
             return;
         };
-        if at >= self.list.len() {
-            self.list.resize(at + 1, 0);
+        match self.list.get_mut(at) {
+            Some(slot) => *slot = copy as u32 + 1,
+            None => {
+                // What was left out in between has no number.
+                self.list.extend(std::iter::repeat_n(0, at - self.list.len()));
+                self.list.push(copy as u32 + 1);
+            }
         }
-        self.list[at] = copy as u32 + 1;
     }
 }

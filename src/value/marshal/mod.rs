@@ -40,13 +40,9 @@ impl<'a> Node<'a> {
     /// The value as a dump of its own, links and all.
     pub(crate) fn to_object(self) -> Result<Object> {
         // A link stands for what it leads to.
-        let mut reader = Reader::new(self.source, self.at);
-        let start = reader.peek_value(|reader, item| {
-            reader.skip_item(item)?;
-            Ok(item.start)
-        });
-        let start = start.map_err(|stop| misread("reading a session value", stop))?;
-        Ok(Object::parse(copy::Copier::extract(self.source, start)?)?)
+        let item = Reader::new(self.source, self.at).glance();
+        let item = item.map_err(|stop| misread("reading a session value", stop))?;
+        Ok(Object::parse(copy::Copier::extract(self.source, item.start)?)?)
     }
 
     pub(crate) fn deserialize<T: DeserializeOwned>(self) -> Result<T> {
@@ -61,12 +57,7 @@ impl<'a> Node<'a> {
 
     /// The text that lies in the bytes.
     pub(crate) fn as_str(self) -> Option<&'a str> {
-        let head = Reader::new(self.source, self.at).value(|reader, item| {
-            let head = item.head;
-            reader.skip_item(item)?;
-            Ok(head)
-        });
-        match head.ok()? {
+        match Reader::new(self.source, self.at).glance().ok()?.head {
             reader::Head::Str(text) | reader::Head::Symbol(text) => text.as_str(),
             _ => None,
         }

@@ -42,6 +42,11 @@ impl<'a> Out<'a> {
         self.objects - 1
     }
 
+    /// Numbers up to this one were taken by what was copied as it is.
+    pub(crate) fn skip_objects(&mut self, taken: usize) {
+        self.objects = taken;
+    }
+
     pub(crate) fn objects(&self) -> usize {
         self.objects
     }

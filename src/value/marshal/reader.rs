@@ -114,6 +114,12 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    /// What the next value is; its content is not read, and nothing can be read afterwards.
+    pub(crate) fn glance(mut self) -> Read<Item<'a>> {
+        self.follow()?;
+        self.item()
+    }
+
     /// Looks at the next value and stays before it.
     pub(crate) fn peek_value<T>(
         &mut self,

@@ -55,7 +55,7 @@ impl Source {
         }
         let mut index = Index {
             symbols: Vec::with_capacity(8),
-            objects: Vec::with_capacity(data.len() / 16 + 4),
+            objects: Vec::with_capacity(data.len() / 8 + 4),
         };
         walk(&mut Scanner::new(&data, 2).roomy(), &mut index)?;
         Ok(Self { data, index })
