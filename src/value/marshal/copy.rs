@@ -39,8 +39,8 @@ impl<'a> Copier<'a> {
         Ok(out.bytes)
     }
 
-    /// Copies a range of the first dump's own numbers: nothing has changed before it, so that all
-    /// numbers stay. What comes first must be the bytes behind the version.
+    /// Copies a range whose numbers stay, because nothing before it has changed them: from the
+    /// version on, everything was copied so, or [fits](Self::fits).
     pub(crate) fn verbatim(&mut self, out: &mut Out<'a>, start: usize, end: usize) {
         out.bytes.extend_from_slice(&self.source.data()[start..end]);
         for number in self.symbols.same..self.source.symbols_before(end) {
@@ -51,6 +51,18 @@ impl<'a> Copier<'a> {
         let objects = self.source.objects_before(end);
         out.skip_objects(objects);
         self.objects.stays(objects);
+    }
+
+    /// Whether the numbers behind a part stay as they are although other bytes were written in its
+    /// place: as many were taken, and nothing refers to those that the part took.
+    pub(crate) fn fits(&self, out: &Out<'_>, part: Range<usize>) -> bool {
+        let source = self.source;
+        let objects = source.objects_before(part.start)..source.objects_before(part.end);
+        let symbols = source.symbols_before(part.end);
+        out.objects() == objects.end
+            && out.symbols() == symbols
+            && source.symbols_before(part.start) == symbols
+            && !source.links_into(&objects)
     }
 
     /// Copies so many values from an offset; answers the offset behind them.

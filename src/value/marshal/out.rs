@@ -47,6 +47,10 @@ impl<'a> Out<'a> {
         self.objects = taken;
     }
 
+    pub(crate) fn symbols(&self) -> usize {
+        self.symbols
+    }
+
     pub(crate) fn objects(&self) -> usize {
         self.objects
     }

@@ -349,7 +349,9 @@ impl<'a> Scanner<'a> {
     /// Nearly always the encoding alone: `:E` or a link to it, then T or F.
     #[inline]
     fn string_variables<V: Visit>(&mut self, visit: &mut V) -> Scan<()> {
-        if let Some([6, b';', packed @ (0 | 6..=127), b'T' | b'F']) = self.data.get(self.at..self.at + 4) {
+        if let Some([6, b';', packed @ (0 | 6..=127), b'T' | b'F']) =
+            self.data.get(self.at..self.at + 4)
+        {
             let at = self.at + 1;
             self.at += 3;
             match visit.symlink(at..self.at, usize::from(packed.saturating_sub(5))) {

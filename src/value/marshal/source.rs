@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::scan::{Detour, Fault, Scan, Scanner, Visit, read_int};
 
-/// Checked bytes and the tables that links are resolved with: 4 bytes a symbol, 8 an object.
+/// Checked bytes and the tables that links are resolved with: 4 bytes a symbol, 8 an object, 4 a
+/// link to an object.
 pub(crate) struct Source {
     data: Vec<u8>,
     index: Index,
@@ -14,6 +15,8 @@ pub(crate) struct Source {
 pub(crate) struct Index {
     symbols: Vec<u32>,
     objects: Vec<Slot>,
+    /// Where the links to objects lead.
+    links: Vec<u32>,
 }
 
 /// An object's place.
@@ -56,6 +59,7 @@ impl Source {
         let mut index = Index {
             symbols: Vec::with_capacity(8),
             objects: Vec::with_capacity(data.len() / 8 + 4),
+            links: Vec::with_capacity(data.len() / 16),
         };
         walk(&mut Scanner::new(&data, 2).roomy(), &mut index)?;
         Ok(Self { data, index })
@@ -84,6 +88,11 @@ impl Source {
         self.index.objects.partition_point(|slot| (slot.taken as usize) <= at)
     }
 
+    /// Whether a link leads to one of these objects.
+    pub(crate) fn links_into(&self, objects: &Range<usize>) -> bool {
+        self.index.links.iter().any(|number| objects.contains(&(*number as usize)))
+    }
+
     /// The text of the symbol spelled out at an offset.
     pub(crate) fn symbol_text(&self, at: usize) -> Option<Range<usize>> {
         let colon = at + usize::from(self.data.get(at) == Some(&b'I'));
@@ -107,6 +116,10 @@ impl Visit for Index {
     }
 
     fn link(&mut self, _: Range<usize>, number: usize) -> Result<Detour, &'static str> {
-        if number < self.objects.len() { Ok(None) } else { Err("a link to an earlier object") }
+        if number >= self.objects.len() {
+            return Err("a link to an earlier object");
+        }
+        self.links.push(number as u32);
+        Ok(None)
     }
 }
