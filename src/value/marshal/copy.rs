@@ -202,7 +202,7 @@ impl Visit for Copying<'_, '_> {
             self.out.symbol_number(name)
         });
         match known {
-            Some(copy) if copy == number => {}
+            Some(copy) if copy == number && is_packed(number, at.len()) => {}
             Some(copy) => {
                 self.flush(at.start);
                 self.out.symlink(copy);
@@ -218,7 +218,7 @@ impl Visit for Copying<'_, '_> {
             return Ok(None);
         }
         match self.copier.objects.get(number) {
-            Some(copy) if copy == number => {}
+            Some(copy) if copy == number && is_packed(number, at.len()) => {}
             Some(copy) => {
                 self.flush(at.start);
                 self.out.link(copy);
@@ -237,6 +237,19 @@ impl Visit for Copying<'_, '_> {
             self.next_symbol = symbol;
         }
     }
+}
+
+/// Whether a link of this length to this number is as short as it can be: only then are copies of
+/// the same value the same bytes.
+fn is_packed(number: usize, length: usize) -> bool {
+    let bytes = match number {
+        ..123 => 0,
+        ..0x100 => 1,
+        ..0x1_0000 => 2,
+        ..0x100_0000 => 3,
+        _ => 4,
+    };
+    length == 2 + bytes
 }
 
 /// Old numbers to new ones: a list from where copying began, and a map for what lies before.

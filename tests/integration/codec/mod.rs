@@ -1,5 +1,6 @@
 //! Codecs against what Ruby wrote.
 
 mod fixtures;
+mod fuzzed;
 mod marshal;
 mod ruby;
