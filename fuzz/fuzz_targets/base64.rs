@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../bodies/base64.rs"]
-mod body;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sqlbypass_fuzz::base64::run(data));

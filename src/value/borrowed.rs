@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 
 use super::marshal::Node;
-use super::{Value, serde_bridge};
+use super::{Object, Value, serde_bridge};
 use crate::error::Result;
 
 /// A value borrowed from a document: read only as far as it is asked for.
@@ -50,6 +50,21 @@ impl<'a> ValueRef<'a> {
             Repr::Owned(value) => Ok(value.clone()),
             Repr::Json(text) => serde_bridge::value_from_json(text),
             Repr::Marshal(node) => node.to_value(),
+        }
+    }
+
+    /// The value as inert bytes, with every link within it: for moving it as it is. Links that
+    /// lead out of it are resolved by copying what they lead to. `None` where it does not come
+    /// from Marshal.
+    ///
+    /// # Errors
+    ///
+    /// When its links are too entangled to be followed.
+    pub fn to_object(self) -> Result<Option<Object>> {
+        match self.0 {
+            Repr::Marshal(node) => node.to_object().map(Some),
+            Repr::Owned(Value::Object(object)) => Ok(Some(object.clone())),
+            _ => Ok(None),
         }
     }
 

@@ -101,12 +101,8 @@ impl Object {
 
     fn head(&self) -> Option<(Head<'_>, Option<super::text::TextRef<'_>>)> {
         let node = self.node();
-        let head = Reader::new(node.source, node.at).value(|reader, item| {
-            let head = (item.head, item.class);
-            reader.skip_item(item)?;
-            Ok(head)
-        });
-        head.ok()
+        let item = Reader::new(node.source, node.at).glance().ok()?;
+        Some((item.head, item.class))
     }
 }
 

@@ -168,11 +168,11 @@ impl Describer {
             }
         }
         if let (Some(message), Some(backtrace)) = (field("mesg"), field("bt")) {
-            let lines = |lines: &Vec<Json>| lines.iter().map(|line| line["v"].clone()).collect();
+            let lines = |lines: &Vec<Json>| lines.iter().map(readable).collect();
             let mut described = object(json!({
                 "t": "exception",
                 "class": name(class),
-                "message": message["v"],
+                "message": readable(&message),
                 "backtrace": backtrace["v"].as_array().map_or(Json::Null, lines),
             }));
             if !variables.is_empty() {
@@ -260,6 +260,15 @@ fn object(json: Json) -> Map<String, Json> {
     match json {
         Json::Object(fields) => fields,
         _ => Map::new(),
+    }
+}
+
+/// The text of a described string, also of one without an encoding.
+fn readable(described: &Json) -> Json {
+    let hex = || const_hex::decode(described["hex"].as_str()?).ok();
+    match described["v"].as_str() {
+        Some(text) => text.into(),
+        None => hex().map_or(Json::Null, |bytes| lossy(&bytes).into()),
     }
 }
 

@@ -185,29 +185,36 @@ impl HashBytes {
         let kept = fates.iter().filter(|fate| !matches!(fate, Fate::Dropped)).count();
         let mut out = Out::with_capacity(self.source.data().len() + 128);
         let mut copier = Copier::new(&self.source, VERSION.len());
-        copier.head(&mut out, *count);
+        copier.verbatim(&mut out, VERSION.len(), *count);
         out.int((kept + added.len()) as i64);
 
-        let same = fates.iter().take_while(|fate| matches!(fate, Fate::Kept)).count();
-        if let (Some(first), true) = (entries.first(), same > 0) {
-            copier.verbatim(&mut out, first.at as usize, entries[same - 1].end as usize);
-        }
-        let mut at = same;
+        let mut at = 0;
+        // Whether the numbers are still those of the source.
+        let mut same = true;
         while let (Some(entry), Some(fate)) = (entries.get(at), fates.get(at)) {
-            let key_at = entry.at as usize;
+            let (key_at, value_at) = (entry.at as usize, entry.value as usize);
             match fate {
                 Fate::Kept => {
                     let run =
                         fates[at..].iter().take_while(|fate| matches!(fate, Fate::Kept)).count();
-                    copier.values(&mut out, key_at, 2 * run)?;
+                    if same {
+                        copier.verbatim(&mut out, key_at, entries[at + run - 1].end as usize);
+                    } else {
+                        copier.values(&mut out, key_at, 2 * run)?;
+                    }
                     at += run;
                     continue;
                 }
                 Fate::Replaced(value) => {
-                    copier.values(&mut out, key_at, 1)?;
+                    if same {
+                        copier.verbatim(&mut out, key_at, value_at);
+                    } else {
+                        copier.values(&mut out, key_at, 1)?;
+                    }
                     writer::write(&mut out, value)?;
+                    same = same && copier.fits(&out, value_at..entry.end as usize);
                 }
-                Fate::Dropped => {}
+                Fate::Dropped => same = false,
             }
             at += 1;
         }

@@ -39,23 +39,30 @@ impl<'a> Copier<'a> {
         Ok(out.bytes)
     }
 
-    /// Copies what stands between the version and an offset as it is; both dumps begin with it.
-    pub(crate) fn head(&mut self, out: &mut Out<'a>, end: usize) {
-        self.verbatim(out, 2, end);
-    }
-
-    /// Copies a range at the same numbers, as long as nothing has changed before it.
+    /// Copies a range whose numbers stay, because nothing before it has changed them: from the
+    /// version on, everything was copied so, or [fits](Self::fits).
     pub(crate) fn verbatim(&mut self, out: &mut Out<'a>, start: usize, end: usize) {
         out.bytes.extend_from_slice(&self.source.data()[start..end]);
-        for number in self.objects.len()..self.source.objects_before(end) {
-            let copy = out.object();
-            self.objects.set(number, copy);
-        }
-        for number in self.symbols.len()..self.source.symbols_before(end) {
+        for number in self.symbols.same..self.source.symbols_before(end) {
             let name = self.source.symbol_at(number).and_then(|at| self.name(at));
-            let copy = out.name_symbol(name);
-            self.symbols.set(number, copy);
+            out.name_symbol(name);
+            self.symbols.stays(number + 1);
         }
+        let objects = self.source.objects_before(end);
+        out.skip_objects(objects);
+        self.objects.stays(objects);
+    }
+
+    /// Whether the numbers behind a part stay as they are although other bytes were written in its
+    /// place: as many were taken, and nothing refers to those that the part took.
+    pub(crate) fn fits(&self, out: &Out<'_>, part: Range<usize>) -> bool {
+        let source = self.source;
+        let objects = source.objects_before(part.start)..source.objects_before(part.end);
+        let symbols = source.symbols_before(part.end);
+        out.objects() == objects.end
+            && out.symbols() == symbols
+            && source.symbols_before(part.start) == symbols
+            && !source.links_into(&objects)
     }
 
     /// Copies so many values from an offset; answers the offset behind them.
@@ -133,6 +140,7 @@ impl Copying<'_, '_> {
 }
 
 impl Visit for Copying<'_, '_> {
+    #[inline]
     fn value(&mut self, at: usize) -> bool {
         if self.back.is_empty() || self.muted {
             return false;
@@ -194,7 +202,7 @@ impl Visit for Copying<'_, '_> {
             self.out.symbol_number(name)
         });
         match known {
-            Some(copy) if copy == number => {}
+            Some(copy) if copy == number && is_packed(number, at.len()) => {}
             Some(copy) => {
                 self.flush(at.start);
                 self.out.symlink(copy);
@@ -210,7 +218,7 @@ impl Visit for Copying<'_, '_> {
             return Ok(None);
         }
         match self.copier.objects.get(number) {
-            Some(copy) if copy == number => {}
+            Some(copy) if copy == number && is_packed(number, at.len()) => {}
             Some(copy) => {
                 self.flush(at.start);
                 self.out.link(copy);
@@ -231,8 +239,23 @@ impl Visit for Copying<'_, '_> {
     }
 }
 
+/// Whether a link of this length to this number is as short as it can be: only then are copies of
+/// the same value the same bytes.
+fn is_packed(number: usize, length: usize) -> bool {
+    let bytes = match number {
+        ..123 => 0,
+        ..0x100 => 1,
+        ..0x1_0000 => 2,
+        ..0x100_0000 => 3,
+        _ => 4,
+    };
+    length == 2 + bytes
+}
+
 /// Old numbers to new ones: a list from where copying began, and a map for what lies before.
 struct Numbers {
+    /// Numbers below this are the same in both.
+    same: usize,
     base: usize,
     /// One above the new number; 0 where there is none.
     list: Vec<u32>,
@@ -241,15 +264,20 @@ struct Numbers {
 
 impl Numbers {
     fn from(base: usize) -> Self {
-        Self { base, list: Vec::new(), before: HashMap::new() }
+        Self { same: 0, base, list: Vec::new(), before: HashMap::new() }
     }
 
-    /// The first number above all that were set.
-    fn len(&self) -> usize {
-        self.base + self.list.len()
+    /// All numbers below this one are the same; nothing above was copied yet.
+    fn stays(&mut self, below: usize) {
+        self.same = below;
+        self.base = below;
     }
 
+    #[inline]
     fn get(&self, number: usize) -> Option<usize> {
+        if number < self.same {
+            return Some(number);
+        }
         match number.checked_sub(self.base) {
             Some(at) => (*self.list.get(at)? as usize).checked_sub(1),
             None => self.before.get(&number).copied(),
@@ -261,9 +289,13 @@ impl Numbers {
             self.before.insert(number, copy);
             return;
         };
-        if at >= self.list.len() {
-            self.list.resize(at + 1, 0);
+        match self.list.get_mut(at) {
+            Some(slot) => *slot = copy as u32 + 1,
+            None => {
+                // What was left out in between has no number.
+                self.list.extend(std::iter::repeat_n(0, at - self.list.len()));
+                self.list.push(copy as u32 + 1);
+            }
         }
-        self.list[at] = copy as u32 + 1;
     }
 }

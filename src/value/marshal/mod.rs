@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use self::reader::{Reader, Stop};
 use self::source::Source;
-use super::Value;
+use super::{Object, Value};
 use crate::error::{Error, Result};
 
 /// A value in checked bytes.
@@ -37,6 +37,14 @@ impl<'a> Node<'a> {
         tree::value(self).map_err(|stop| misread("reading a session value", stop))
     }
 
+    /// The value as a dump of its own, links and all.
+    pub(crate) fn to_object(self) -> Result<Object> {
+        // A link stands for what it leads to.
+        let item = Reader::new(self.source, self.at).glance();
+        let item = item.map_err(|stop| misread("reading a session value", stop))?;
+        Ok(Object::parse(copy::Copier::extract(self.source, item.start)?)?)
+    }
+
     pub(crate) fn deserialize<T: DeserializeOwned>(self) -> Result<T> {
         T::deserialize(&mut Reader::new(self.source, self.at)).map_err(|stop| match stop {
             Stop::Misfit => Error::value(
@@ -49,12 +57,7 @@ impl<'a> Node<'a> {
 
     /// The text that lies in the bytes.
     pub(crate) fn as_str(self) -> Option<&'a str> {
-        let head = Reader::new(self.source, self.at).value(|reader, item| {
-            let head = item.head;
-            reader.skip_item(item)?;
-            Ok(head)
-        });
-        match head.ok()? {
+        match Reader::new(self.source, self.at).glance().ok()?.head {
             reader::Head::Str(text) | reader::Head::Symbol(text) => text.as_str(),
             _ => None,
         }

@@ -85,7 +85,9 @@ fn unpack(dump: &[u8], found: Variables) -> Option<Moment> {
         let distance = year_distance(dump)?;
         year = if year == 1900 { 1900 - distance } else { year.checked_add(distance)? };
     }
-    let day = days(year, part(first, 10, 4) + 1, part(first, 5, 5))?;
+    // Ruby counts months past December on.
+    let month = part(first, 10, 4);
+    let day = days(year.checked_add(month / 12)?, month % 12 + 1, part(first, 5, 5))?;
     let clock = part(first, 0, 5) * 3600 + part(second, 26, 6) * 60 + part(second, 20, 6);
     let seconds = day.checked_mul(86_400)?.checked_add(clock)?;
     let mut nanoseconds = part(second, 0, 20) * 1000;

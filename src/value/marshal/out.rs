@@ -14,6 +14,7 @@ pub(crate) struct Out<'a> {
     objects: usize,
     symbols: usize,
     names: Table<(&'a [u8], bool)>,
+    encodings: Table<&'a [u8]>,
     /// Strings that Ruby keeps once, and whether they are ASCII rather than UTF-8.
     pub(crate) strings: Table<(&'a [u8], bool)>,
     /// Floats that Ruby keeps once, by their bits.
@@ -29,6 +30,7 @@ impl<'a> Out<'a> {
             objects: 0,
             symbols: 0,
             names: Table::default(),
+            encodings: Table::default(),
             strings: Table::default(),
             floats: Table::default(),
         }
@@ -38,6 +40,15 @@ impl<'a> Out<'a> {
     pub(crate) fn object(&mut self) -> usize {
         self.objects += 1;
         self.objects - 1
+    }
+
+    /// Numbers up to this one were taken by what was copied as it is.
+    pub(crate) fn skip_objects(&mut self, taken: usize) {
+        self.objects = taken;
+    }
+
+    pub(crate) fn symbols(&self) -> usize {
+        self.symbols
     }
 
     pub(crate) fn objects(&self) -> usize {
@@ -113,6 +124,11 @@ impl<'a> Out<'a> {
             }
             EncodingRef::Other(name) => {
                 self.ascii_symbol("encoding");
+                // Ruby keeps one name of each.
+                if let Some(number) = self.encodings.get(&name) {
+                    return self.link(number);
+                }
+                self.encodings.insert(name, self.objects);
                 self.bytes.push(b'"');
                 self.object();
                 self.text(name);

@@ -8,8 +8,9 @@ use super::source::Source;
 use crate::value::number::parse_float;
 use crate::value::text::{EncodingRef, TextRef};
 
-/// How deep values may nest where they are read into something that nests as well.
-pub(crate) const MAX_DEPTH: usize = 200;
+/// How deep values may nest where they are read into something that nests as well: as deep as Ruby
+/// lets JSON nest.
+pub(crate) const MAX_DEPTH: usize = 100;
 
 /// Why reading stopped. It holds no data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,12 @@ impl<'a> Reader<'a> {
             None => self.skip_variables(item.variables)?,
         }
         Ok(value)
+    }
+
+    /// What the next value is; its content is not read, and nothing can be read afterwards.
+    pub(crate) fn glance(mut self) -> Read<Item<'a>> {
+        self.follow()?;
+        self.item()
     }
 
     /// Looks at the next value and stays before it.

@@ -107,7 +107,11 @@ impl<'a> Scanner<'a> {
 
     /// Reads past so many values.
     pub(crate) fn values<V: Visit>(&mut self, count: usize, visit: &mut V) -> Scan<()> {
-        self.later(Step::Values, count, 0);
+        if count != 1 {
+            self.later(Step::Values, count, 0);
+        } else {
+            self.one(self.at, visit)?;
+        }
         self.run(visit)
     }
 
@@ -343,7 +347,24 @@ impl<'a> Scanner<'a> {
     }
 
     /// Nearly always the encoding alone: `:E` or a link to it, then T or F.
+    #[inline]
     fn string_variables<V: Visit>(&mut self, visit: &mut V) -> Scan<()> {
+        if let Some([6, b';', packed @ (0 | 6..=127), b'T' | b'F']) =
+            self.data.get(self.at..self.at + 4)
+        {
+            let at = self.at + 1;
+            self.at += 3;
+            match visit.symlink(at..self.at, usize::from(packed.saturating_sub(5))) {
+                Ok(None) => self.at += 1,
+                Ok(Some(target)) => {
+                    self.later(Step::Values, 1, 0);
+                    self.detour(target);
+                    self.symbol(visit)?;
+                }
+                Err(expected) => return Err(Fault { at, expected }),
+            }
+            return Ok(());
+        }
         let count = self.variable_count()?;
         if count == 1 {
             return self.pair(visit);
@@ -390,6 +411,7 @@ impl<'a> Scanner<'a> {
         self.at = target;
     }
 
+    #[inline]
     fn later(&mut self, step: Step, left: usize, start: usize) {
         self.stack.push(Frame { step, left: left as u32, start: start as u32 });
     }
@@ -400,6 +422,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn variable_count(&mut self) -> Scan<usize> {
         let at = self.at;
         let count = usize::try_from(self.int()?).unwrap_or(0);
@@ -407,14 +430,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// A count of things that take at least so many bytes each.
+    #[inline]
     pub(crate) fn count(&mut self, bytes_each: usize) -> Scan<usize> {
         let at = self.at;
         let count = self.length()?;
         self.fits(at, count, bytes_each)
     }
 
+    #[inline]
     fn fits(&self, at: usize, count: usize, bytes_each: usize) -> Scan<usize> {
-        if count > (self.data.len() - self.at) / bytes_each {
+        if count.saturating_mul(bytes_each) > self.data.len() - self.at {
             return Err(Fault { at, expected: "a count that the bytes left can hold" });
         }
         Ok(count)
@@ -425,11 +450,14 @@ impl<'a> Scanner<'a> {
         self.int().map(|number| usize::try_from(number).unwrap_or(usize::MAX))
     }
 
+    #[inline]
     fn length(&mut self) -> Scan<usize> {
         let at = self.at;
-        usize::try_from(self.int()?).map_err(|_| Fault { at, expected: "a length of 0 or more" })
+        let length = self.int()?;
+        usize::try_from(length).map_err(|_| Fault { at, expected: "a length of 0 or more" })
     }
 
+    #[inline(always)]
     fn bytes(&mut self) -> Scan<Range<usize>> {
         let length = self.length()?;
         let start = self.at;
@@ -437,6 +465,7 @@ impl<'a> Scanner<'a> {
         Ok(start..self.at)
     }
 
+    #[inline(always)]
     fn skip(&mut self, length: usize) -> Scan<()> {
         if length > self.data.len() - self.at {
             return Err(self.fault("more bytes: the data is cut short"));
@@ -445,18 +474,25 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn int(&mut self) -> Scan<i64> {
+        if let Some(small @ 6..=127) = self.peek() {
+            self.at += 1;
+            return Ok(i64::from(small - 5));
+        }
         let (value, at) = read_int(self.data, self.at)?;
         self.at = at;
         Ok(value)
     }
 
+    #[inline]
     pub(crate) fn next_byte(&mut self) -> Scan<u8> {
         let byte = self.peek().ok_or_else(|| self.fault("more bytes: the data is cut short"))?;
         self.at += 1;
         Ok(byte)
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.data.get(self.at).copied()
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::scan::{Detour, Fault, Scan, Scanner, Visit, read_int};
 
-/// Checked bytes and the tables that links are resolved with: 4 bytes a symbol, 8 an object.
+/// Checked bytes and the tables that links are resolved with: 4 bytes a symbol, 8 an object, 4 a
+/// link to an object.
 pub(crate) struct Source {
     data: Vec<u8>,
     index: Index,
@@ -14,6 +15,8 @@ pub(crate) struct Source {
 pub(crate) struct Index {
     symbols: Vec<u32>,
     objects: Vec<Slot>,
+    /// Where the links to objects lead.
+    links: Vec<u32>,
 }
 
 /// An object's place.
@@ -55,7 +58,8 @@ impl Source {
         }
         let mut index = Index {
             symbols: Vec::with_capacity(8),
-            objects: Vec::with_capacity(data.len() / 16 + 4),
+            objects: Vec::with_capacity(data.len() / 8 + 4),
+            links: Vec::with_capacity(data.len() / 16),
         };
         walk(&mut Scanner::new(&data, 2).roomy(), &mut index)?;
         Ok(Self { data, index })
@@ -63,14 +67,6 @@ impl Source {
 
     pub(crate) fn data(&self) -> &[u8] {
         &self.data
-    }
-
-    pub(crate) fn symbol_count(&self) -> usize {
-        self.index.symbols.len()
-    }
-
-    pub(crate) fn object_count(&self) -> usize {
-        self.index.objects.len()
     }
 
     /// Where a symbol is spelled out.
@@ -90,6 +86,11 @@ impl Source {
     /// The number that the first object which begins at or behind an offset takes.
     pub(crate) fn objects_before(&self, at: usize) -> usize {
         self.index.objects.partition_point(|slot| (slot.taken as usize) <= at)
+    }
+
+    /// Whether a link leads to one of these objects.
+    pub(crate) fn links_into(&self, objects: &Range<usize>) -> bool {
+        self.index.links.iter().any(|number| objects.contains(&(*number as usize)))
     }
 
     /// The text of the symbol spelled out at an offset.
@@ -115,6 +116,10 @@ impl Visit for Index {
     }
 
     fn link(&mut self, _: Range<usize>, number: usize) -> Result<Detour, &'static str> {
-        if number < self.objects.len() { Ok(None) } else { Err("a link to an earlier object") }
+        if number >= self.objects.len() {
+            return Err("a link to an earlier object");
+        }
+        self.links.push(number as u32);
+        Ok(None)
     }
 }

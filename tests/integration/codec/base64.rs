@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sqlbypass::internals::base64::{decode, decode_portable, encode, encode_portable};
 
-use super::ruby::ruby;
+use super::interpreter::ruby;
 use super::support::{Random, hex, rows};
 
 #[test]

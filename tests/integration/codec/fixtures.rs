@@ -54,3 +54,22 @@ fn strip(json: &mut Json) {
         _ => {}
     }
 }
+
+pub(crate) fn unbase64(text: &[u8]) -> Vec<u8> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let values: Vec<u8> = text.iter().filter_map(|byte| value(*byte)).collect();
+    let mut bytes = Vec::new();
+    for group in values.chunks(4) {
+        let bits = group.iter().fold(0u32, |bits, value| bits << 6 | u32::from(*value));
+        let bits = bits << (6 * (4 - group.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    bytes
+}

@@ -2,13 +2,13 @@
 
 use super::support::Random;
 
-#[path = "../../../fuzz/bodies/base64.rs"]
+#[path = "../../../fuzz/src/base64.rs"]
 mod base64;
-#[path = "../../../fuzz/bodies/json.rs"]
+#[path = "../../../fuzz/src/json.rs"]
 mod json;
 
 fn replay(target: &str, run: fn(&[u8])) {
-    let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("seeds are part of the sources")
         .map(|file| file.expect("a folder can be listed").path())

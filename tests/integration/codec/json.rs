@@ -1,7 +1,7 @@
 use serde_json::Value as Row;
 use sqlbypass::{Changes, Codec, Json, Map, Null, Value};
 
-use super::ruby::ruby;
+use super::interpreter::ruby;
 use super::support::{Random, hex, rows};
 
 fn open(text: &str) -> sqlbypass::Result<Box<dyn sqlbypass::Document>> {

@@ -1,8 +1,11 @@
 //! The formats of the data column, against what Ruby wrote and read.
 
 mod base64;
+mod counts;
 mod fixtures;
 mod fuzz;
+mod fuzzed;
+mod interpreter;
 mod json;
 mod marshal;
 mod null;

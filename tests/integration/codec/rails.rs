@@ -1,7 +1,7 @@
 use serde_json::{Value as Row, json};
 use sqlbypass::{Codec, CsrfToken, Flash, Json, Value, WardenUser};
 
-use super::ruby::ruby;
+use super::interpreter::ruby;
 use super::support::rows;
 
 fn csrf_rows() -> Vec<Row> {
