@@ -4,9 +4,10 @@ use serde_json::Value as Json;
 
 use super::hybrid::for_json;
 use super::marshal::{compose, describe, stored_fault, writer};
-use super::{Changes, Codec, Serializer, base64};
+use super::{Serializer, base64, json};
 use crate::error::{Error, Result};
 use crate::value::Value;
+use crate::value::json::{self as json_reader, MAX_DEPTH};
 use crate::value::marshal::Node;
 use crate::value::marshal::out::{Out, VERSION};
 use crate::value::marshal::source::Source;
@@ -66,8 +67,11 @@ impl Serializer {
     /// ```
     #[allow(clippy::wrong_self_convention)]
     pub fn from_json(self, json: &str, typed: bool) -> Result<Vec<u8>> {
-        let json = parse("JSON", json.as_bytes())?;
-        let dump = if typed { compose::compose(&json)? } else { dump(&Value::from(json))? };
+        let dump = if typed {
+            compose::compose(&parse("JSON", json.as_bytes())?)?
+        } else {
+            dump(&read("JSON", json.as_bytes())?)?
+        };
         if self == Self::Marshal {
             return Ok(base64::encode(&dump));
         }
@@ -84,12 +88,19 @@ impl Serializer {
     /// The value of a JSON text: what its member `value` holds, or all of it.
     fn json_value(self, stored: &[u8]) -> Result<Value> {
         let format = if self == Self::Null { "null" } else { "json" };
-        let mut json = parse(format, stored)?;
-        if let (Self::Json | Self::Hybrid, Some(fields)) = (self, json.as_object_mut()) {
-            return Ok(fields.remove("value").map_or(Value::Nil, Value::from));
+        match (self, read(format, stored)?) {
+            (Self::Json | Self::Hybrid, Value::Map(mut fields)) => {
+                Ok(fields.remove("value").unwrap_or_default())
+            }
+            (_, value) => Ok(value),
         }
-        Ok(json.into())
     }
+}
+
+/// A value by Ruby's rules for JSON.
+fn read(format: &'static str, text: &[u8]) -> Result<Value> {
+    let value = json::utf8(text).and_then(|text| json_reader::read(text));
+    value.map_err(|fault| Error::decode(format, Some(fault.offset), fault.expected))
 }
 
 fn parse(format: &'static str, text: &[u8]) -> Result<Json> {
@@ -106,13 +117,10 @@ fn dump(value: &Value) -> Result<Vec<u8>> {
     Ok(out.bytes)
 }
 
-/// The value's text as the JSON codec writes it: it is written as a session's only key.
+/// The value's text as the JSON codec writes it, nested as deep as Ruby reads it.
 fn json_text(value: Value) -> Result<String> {
-    let mut changes = Changes::new();
-    changes.set("", Value::Array(vec![value]));
-    let written = super::Json.open(None)?.encode(&changes)?;
-    let text =
-        written.strip_prefix(b"{\"value\":{\"\":[").and_then(|text| text.strip_suffix(b"]}}"));
-    let text = text.and_then(|text| String::from_utf8(text.to_vec()).ok());
-    text.ok_or_else(|| Error::value("showing session data", "the value has no JSON text"))
+    let mut text = Vec::new();
+    json::write(&mut text, &value, MAX_DEPTH)?;
+    String::from_utf8(text)
+        .map_err(|_| Error::value("showing session data", "the value has no JSON text"))
 }

@@ -2,8 +2,10 @@
 
 use super::support::Random;
 
+#[allow(unreachable_pub)] // Public to the fuzz targets.
 #[path = "../../../fuzz/src/base64.rs"]
 mod base64;
+#[allow(unreachable_pub)] // Public to the fuzz targets.
 #[path = "../../../fuzz/src/json.rs"]
 mod json;
 

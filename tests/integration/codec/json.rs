@@ -1,5 +1,5 @@
 use serde_json::Value as Row;
-use sqlbypass::{Changes, Codec, Json, Map, Null, Value};
+use sqlbypass::{Changes, Codec, Json, Map, Null, Serializer, Value};
 
 use super::interpreter::ruby;
 use super::support::{Random, hex, rows};
@@ -230,6 +230,18 @@ fn what_only_ruby_takes_can_be_read_as_a_type_too() {
     assert_eq!(string, "a/é");
     let float = document.get("f").unwrap().unwrap().to_value().unwrap();
     assert_eq!(float.as_f64(), Some(f64::INFINITY));
+}
+
+#[test]
+fn a_stored_text_can_be_shown_and_made_by_rubys_rules() {
+    let stored = br#"{"value":{"a":1180591620717411303424 /* big */,"b":"\q","b":1e2}}"#;
+    let shown = Serializer::Json.to_json(stored, false).unwrap();
+    assert_eq!(shown, r#"{"a":1180591620717411303424,"b":100.0}"#);
+    assert_eq!(Serializer::Null.from_json(&shown, false).unwrap(), shown.as_bytes());
+    let made = Serializer::Json.from_json(&shown, false).unwrap();
+    assert_eq!(made, format!("{{\"value\":{shown}}}").into_bytes());
+    let error = Serializer::Null.to_json(b"[1,]", false).unwrap_err();
+    assert!(error.to_string().ends_with("not valid null at byte 3: expected a value"), "{error}");
 }
 
 #[test]
