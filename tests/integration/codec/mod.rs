@@ -4,3 +4,4 @@ mod fixtures;
 mod fuzzed;
 mod marshal;
 mod ruby;
+mod session;
