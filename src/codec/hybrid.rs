@@ -115,7 +115,12 @@ pub(super) fn for_json(value: Value, lossy: bool) -> Result<Value> {
         Value::Hash(hash) => Value::Map(
             hash.entries()
                 .iter()
-                .map(|(key, value)| Ok((key_text(key), for_json(value.clone(), lossy)?)))
+                .map(|(key, value)| {
+                    if !lossy && matches!(key, Value::Array(_) | Value::Map(_) | Value::Hash(_)) {
+                        given_up(false)?;
+                    }
+                    Ok((key_text(key), for_json(value.clone(), lossy)?))
+                })
                 .collect::<Result<Map>>()?,
         ),
         Value::Time(time) => time.ruby_text().into(),

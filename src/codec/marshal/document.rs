@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::value::marshal::Node;
 use crate::value::marshal::copy::Copier;
 use crate::value::marshal::out::{Out, VERSION};
+use crate::value::marshal::reader::{Head, Reader};
 use crate::value::marshal::scan::{Fault, Scan, Scanner, Visit};
 use crate::value::marshal::source::{Index, Source};
 use crate::value::{Value, ValueRef};
@@ -119,7 +120,8 @@ impl Parts {
 fn key_text(source: &Source, at: usize) -> Option<Range<u32>> {
     let data = source.data();
     let text = plain_key(source, at).or_else(|| {
-        let text = Node { source, at }.as_str()?;
+        let Head::Str(text) = Reader::new(source, at).glance().ok()?.head else { return None };
+        let text = text.as_str()?;
         let start = (text.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
         Some(start..start + text.len())
     })?;

@@ -11,4 +11,5 @@ mod marshal;
 mod null;
 mod rails;
 mod ruby;
+mod session;
 mod support;
