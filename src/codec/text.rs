@@ -99,7 +99,7 @@ impl Serializer {
 
 /// A value by Ruby's rules for JSON.
 fn read(format: &'static str, text: &[u8]) -> Result<Value> {
-    let value = json::utf8(text).and_then(|text| json_reader::read(text));
+    let value = json::utf8(text).and_then(json_reader::read);
     value.map_err(|fault| Error::decode(format, Some(fault.offset), fault.expected))
 }
 
