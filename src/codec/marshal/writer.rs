@@ -94,10 +94,10 @@ pub(crate) fn write_big(out: &mut Out<'_>, negative: bool, magnitude: &[u8]) {
 
 /// Equal floats are one object where Ruby keeps them inside the reference.
 pub(crate) fn write_float(out: &mut Out<'_>, value: f64) {
-    if is_flonum(value) {
-        if let Some(number) = out.floats.get(&value.to_bits()) {
-            return out.link(number);
-        }
+    if is_flonum(value)
+        && let Some(number) = out.floats.get(&value.to_bits())
+    {
+        return out.link(number);
     }
     out.bytes.push(b'f');
     let number = out.object();
@@ -189,7 +189,7 @@ pub(super) fn time_head(out: &mut Out<'_>, time: &Time, others: usize) {
     out.bytes.extend_from_slice(b"Iu");
     out.ascii_symbol("Time");
     out.text(&moment::pack(time));
-    let below = if time.nanoseconds() % 1000 > 0 { 3 } else { 0 };
+    let below = if !time.nanoseconds().is_multiple_of(1000) { 3 } else { 0 };
     out.int((1 + usize::from(time.offset().is_some()) + below + others) as i64);
 }
 
