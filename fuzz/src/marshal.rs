@@ -50,7 +50,7 @@ pub fn write(data: &[u8]) {
 pub fn splice(data: &[u8]) {
     let Some((plan, dump)) = data.split_first() else { return };
     // A value that holds the session itself changes with it.
-    if dump.windows(2).any(|link| matches!(link, [b'@', 0..=4])) {
+    if dump.windows(2).any(|link| matches!(link, [b'@', 0..=5 | 0xfb..])) {
         return;
     }
     let Ok(document) = Marshal.open(Some(base64(dump).into())) else { return };
