@@ -50,7 +50,7 @@ pub fn write(data: &[u8]) {
 pub fn splice(data: &[u8]) {
     let Some((plan, dump)) = data.split_first() else { return };
     // A value that holds the session itself changes with it.
-    if dump.windows(2).any(|link| matches!(link, [b'@', 0..=4])) {
+    if dump.windows(2).any(|link| matches!(link, [b'@', 0..=5 | 0xfb..])) {
         return;
     }
     let Ok(document) = Marshal.open(Some(base64(dump).into())) else { return };
@@ -72,20 +72,27 @@ pub fn splice(data: &[u8]) {
                 let (before, after) = (exactly(&*document, key), exactly(&*spliced, key));
                 // Only where both could be followed.
                 if let (Some(before), Some(after)) = (before, after) {
-                    assert_eq!(before.dump(), after.dump(), "an untouched key differs");
+                    assert!(same(&before, &after), "an untouched key differs");
                 }
             }
             Some(None) => assert!(spliced.get(key).unwrap().is_none()),
             Some(Some(Value::Object(object))) => {
                 if let Some(after) = exactly(&*spliced, key) {
                     let before = object.as_ref().to_object().unwrap().unwrap();
-                    assert_eq!(before.dump(), after.dump(), "a moved value differs");
+                    assert!(same(&before, &after), "a moved value differs");
                 }
             }
             Some(Some(_)) => {}
         }
     }
     assert_eq!(spliced.keys().len(), changed_keys(&keys, &changes));
+}
+
+/// The same bytes, or, where a length was packed in an odd way, the same description.
+fn same(before: &Object, after: &Object) -> bool {
+    let described =
+        |object: &Object| Serializer::Marshal.to_json(&base64(object.dump()), true).ok();
+    before.dump() == after.dump() || described(before) == described(after)
 }
 
 fn changed_keys(keys: &[String], changes: &Changes) -> usize {

@@ -148,12 +148,7 @@ impl<'a> TextRef<'a> {
     pub(crate) fn as_str(self) -> Option<&'a str> {
         let readable = match self.encoding {
             EncodingRef::Utf8 => true,
-            EncodingRef::Ascii | EncodingRef::Binary => self.bytes.is_ascii(),
-            EncodingRef::Other(name) => {
-                self.bytes.is_ascii()
-                    && !name.starts_with(b"UTF-16")
-                    && !name.starts_with(b"UTF-32")
-            }
+            other => self.bytes.is_ascii() && other.reads_ascii(),
         };
         if readable { std::str::from_utf8(self.bytes).ok() } else { None }
     }
@@ -174,6 +169,14 @@ impl<'a> EncodingRef<'a> {
             Self::Binary
         } else {
             Self::Other(name)
+        }
+    }
+
+    /// Whether bytes of ASCII are the same text in it.
+    pub(crate) fn reads_ascii(self) -> bool {
+        match self {
+            Self::Other(name) => !name.starts_with(b"UTF-16") && !name.starts_with(b"UTF-32"),
+            _ => true,
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn compose(description: &Json) -> Result<Vec<u8>> {
         out: Out::with_capacity(256),
         ids: HashMap::new(),
         classes: HashMap::new(),
+        zones: HashMap::new(),
         depth: 0,
     };
     composer.value(description)?;
@@ -29,6 +30,8 @@ struct Composer<'a> {
     ids: HashMap<u64, usize>,
     /// The object numbers of classes and modules: there is one of each.
     classes: HashMap<&'a str, usize>,
+    /// The names of time zones that will be met again.
+    zones: HashMap<u64, &'a str>,
     depth: usize,
 }
 
@@ -317,9 +320,6 @@ impl<'a> Composer<'a> {
     }
 
     fn time(&mut self, json: &'a Json) -> Result<()> {
-        if json.get("class").is_some() {
-            return Err(bad("a time without a class of its own, or its dump"));
-        }
         let seconds = field(json, "sec")?.parse().map_err(|_| bad("seconds"))?;
         let nanoseconds = json["nsec"].as_u64().and_then(|nano| u32::try_from(nano).ok());
         let nanoseconds =
@@ -328,6 +328,9 @@ impl<'a> Composer<'a> {
         if json["utc"] != true {
             let offset = json["offset"].as_i64().and_then(|offset| i32::try_from(offset).ok());
             time = time.at_offset(offset.ok_or_else(|| bad("an offset"))?);
+        }
+        if json.get("class").is_some() {
+            return self.zoned_time(json, &time);
         }
         let rest = json["subnsec"].as_str().and_then(|rest| {
             let (over, under) = rest.split_once('/')?;
@@ -338,6 +341,39 @@ impl<'a> Composer<'a> {
         writer::time_variables(&mut self.out, &time, json["zone"].as_str(), rest);
         self.named(others)?;
         self.object(json);
+        Ok(())
+    }
+
+    /// Rails' time dumps the moment, the zone's name, and the wall clock as if it were UTC. Of the
+    /// description only these are used: the rest is what Rails looks up by the name.
+    fn zoned_time(&mut self, json: &'a Json, time: &Time) -> Result<()> {
+        let named = |pairs: &'a Json, name: &str| {
+            let mut pairs = pairs["iv"].as_array().into_iter().flatten();
+            pairs.find(|pair| pair[0] == name).map(|pair| &pair[1])
+        };
+        let zone = named(json, "@time_zone").ok_or_else(|| bad("a time zone"))?;
+        let id = zone["id"].as_u64();
+        let name = match named(zone, "@name").and_then(|name| name["v"].as_str()) {
+            Some(name) => name,
+            None => *id.and_then(|id| self.zones.get(&id)).ok_or_else(|| bad("a zone's name"))?,
+        };
+        if let Some(id) = id {
+            self.zones.insert(id, name);
+        }
+        let utc = Time::utc(time.seconds(), time.nanoseconds());
+        let local = i64::from(time.offset().unwrap_or(0)).saturating_add(time.seconds());
+        self.out.bytes.push(b'U');
+        self.object(json);
+        self.name(field(json, "class")?);
+        self.out.bytes.push(b'[');
+        self.out.object();
+        self.out.int(3);
+        writer::write_time(&mut self.out, &utc, None);
+        writer::shared_string(
+            &mut self.out,
+            TextRef { bytes: name.as_bytes(), encoding: EncodingRef::Utf8 },
+        );
+        writer::write_time(&mut self.out, &Time::utc(local, time.nanoseconds()), None);
         Ok(())
     }
 

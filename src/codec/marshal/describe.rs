@@ -159,13 +159,12 @@ impl Describer {
             fields.iter().find(|field| field[0] == wanted).map(|field| field[1].clone())
         };
         let variables: Vec<&Json> = fields.iter().filter(|field| is_variable(&field[0])).collect();
-        if class.bytes == b"Range" {
-            if let (Some(begin), Some(end), Some(excl)) =
+        if class.bytes == b"Range"
+            && let (Some(begin), Some(end), Some(excl)) =
                 (field("begin"), field("end"), field("excl"))
-            {
-                let excl = excl["v"].clone();
-                return Ok(object(json!({"t": "range", "begin": begin, "end": end, "excl": excl})));
-            }
+        {
+            let excl = excl["v"].clone();
+            return Ok(object(json!({"t": "range", "begin": begin, "end": end, "excl": excl})));
         }
         if let (Some(message), Some(backtrace)) = (field("mesg"), field("bt")) {
             let lines = |lines: &Vec<Json>| lines.iter().map(readable).collect();
@@ -292,10 +291,10 @@ fn text(kind: &str, text: TextRef<'_>) -> Map<String, Json> {
     let encoding = text.encoding.to_owned();
     let mut described =
         object(json!({"t": kind, "enc": encoding.name(), "hex": const_hex::encode(text.bytes)}));
-    if matches!(text.encoding, EncodingRef::Utf8 | EncodingRef::Ascii) {
-        if let Some(readable) = text.as_str() {
-            described.insert("v".into(), readable.into());
-        }
+    if matches!(text.encoding, EncodingRef::Utf8 | EncodingRef::Ascii)
+        && let Some(readable) = text.as_str()
+    {
+        described.insert("v".into(), readable.into());
     }
     described
 }

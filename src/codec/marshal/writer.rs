@@ -46,7 +46,7 @@ fn write_at<'a>(out: &mut Out<'a>, value: &'a Value, depth: usize) -> Result<()>
         }
         Value::Map(map) => write_map(out, map, depth)?,
         Value::Hash(hash) => write_hash(out, hash, depth)?,
-        Value::Time(time) => write_time(out, time),
+        Value::Time(time) => write_time(out, time, time.zone()),
         Value::Decimal(decimal) => {
             out.bytes.push(b'u');
             out.ascii_symbol("BigDecimal");
@@ -92,17 +92,18 @@ pub(crate) fn write_big(out: &mut Out<'_>, negative: bool, magnitude: &[u8]) {
     }
 }
 
-/// Equal floats are one object where Ruby keeps them inside the reference.
+/// Equal floats are one object where Ruby keeps them inside the reference; infinities and NaN
+/// nearly always, because they come from constants.
 pub(crate) fn write_float(out: &mut Out<'_>, value: f64) {
-    if is_flonum(value) {
-        if let Some(number) = out.floats.get(&value.to_bits()) {
-            return out.link(number);
-        }
+    let value = if value.is_nan() { f64::NAN } else { value };
+    let shared = is_flonum(value) || !value.is_finite();
+    if let (true, Some(number)) = (shared, out.floats.get(&value.to_bits())) {
+        return out.link(number);
     }
     out.bytes.push(b'f');
     let number = out.object();
     out.text(marshal_float(value).as_bytes());
-    if is_flonum(value) {
+    if shared {
         out.floats.insert(value.to_bits(), number);
     }
 }
@@ -178,9 +179,9 @@ fn write_hash<'a>(out: &mut Out<'a>, hash: &'a Hash, depth: usize) -> Result<()>
     }
 }
 
-fn write_time<'a>(out: &mut Out<'a>, time: &'a Time) {
+pub(super) fn write_time<'a>(out: &mut Out<'a>, time: &Time, zone: Option<&'a str>) {
     time_head(out, time, 0);
-    time_variables(out, time, time.zone(), None);
+    time_variables(out, time, zone, None);
     out.object();
 }
 
@@ -189,7 +190,7 @@ pub(super) fn time_head(out: &mut Out<'_>, time: &Time, others: usize) {
     out.bytes.extend_from_slice(b"Iu");
     out.ascii_symbol("Time");
     out.text(&moment::pack(time));
-    let below = if time.nanoseconds() % 1000 > 0 { 3 } else { 0 };
+    let below = if !time.nanoseconds().is_multiple_of(1000) { 3 } else { 0 };
     out.int((1 + usize::from(time.offset().is_some()) + below + others) as i64);
 }
 

@@ -243,10 +243,10 @@ impl Visit for Copying<'_, '_> {
 /// the same value the same bytes.
 fn is_packed(number: usize, length: usize) -> bool {
     let bytes = match number {
-        ..123 => 0,
-        ..0x100 => 1,
-        ..0x1_0000 => 2,
-        ..0x100_0000 => 3,
+        0..=122 => 0,
+        123..=0xff => 1,
+        0x100..=0xffff => 2,
+        0x1_0000..=0xff_ffff => 3,
         _ => 4,
     };
     length == 2 + bytes

@@ -140,7 +140,7 @@ pub(crate) fn pack(time: &Time) -> Vec<u8> {
         _ => (0xffff, Some(year - 67_435)),
     };
     let utc = i64::from(time.offset.is_none());
-    let first = 1 << 31 | utc << 30 | stored << 14 | (month - 1) << 10 | day << 5 | second / 3600;
+    let first = 1 << 31 | utc << 30 | stored << 14 | (month - 1) << 10 | day << 5 | (second / 3600);
     let micro = i64::from(time.nanoseconds / 1000);
     let second = (second / 60 % 60) << 26 | (second % 60) << 20 | micro;
     let mut bytes = [(first as u32).to_le_bytes(), (second as u32).to_le_bytes()].concat();
@@ -156,9 +156,9 @@ pub(crate) fn pack(time: &Time) -> Vec<u8> {
 /// What goes into the variable `submicro` for older readers: the digits below a microsecond.
 pub(crate) fn pack_submicro(nanoseconds: u32) -> Vec<u8> {
     let below = nanoseconds % 1000;
-    let mut bytes = vec![(below / 100 << 4 | below / 10 % 10) as u8];
-    if below % 10 > 0 {
-        bytes.push((below % 10 << 4) as u8);
+    let mut bytes = vec![(((below / 100) << 4) | (below / 10 % 10)) as u8];
+    if !below.is_multiple_of(10) {
+        bytes.push(((below % 10) << 4) as u8);
     }
     bytes
 }

@@ -155,7 +155,6 @@ fn key(name: TextRef<'_>) -> Option<(&[u8], bool)> {
     match name.encoding {
         EncodingRef::Utf8 => Some((name.bytes, !name.bytes.is_ascii())),
         EncodingRef::Ascii | EncodingRef::Binary => Some((name.bytes, false)),
-        EncodingRef::Other(_) if name.bytes.is_ascii() => Some((name.bytes, false)),
         EncodingRef::Other(_) => None,
     }
 }

@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
             reader.scanned(|scanner| scanner.name(&mut Skip))?;
             encoding = reader.encoding(self.plain_name(at))?.unwrap_or(encoding);
         }
-        if bytes.is_ascii() && encoding == EncodingRef::Utf8 {
+        if bytes.is_ascii() && encoding.reads_ascii() {
             encoding = EncodingRef::Ascii;
         }
         Ok(TextRef { bytes, encoding })

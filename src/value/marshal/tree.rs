@@ -109,10 +109,11 @@ fn dumped<'a>(
     class: TextRef<'a>,
     dump: TextRef<'a>,
 ) -> Read<Value> {
-    if class.bytes == b"BigDecimal" && item.variables == 0 {
-        if let Some(decimal) = Decimal::from_dump(dump.bytes) {
-            return Ok(Value::Decimal(decimal));
-        }
+    if class.bytes == b"BigDecimal"
+        && item.variables == 0
+        && let Some(decimal) = Decimal::from_dump(dump.bytes)
+    {
+        return Ok(Value::Decimal(decimal));
     }
     if class.bytes == b"Time" {
         let mut plain = true;

@@ -1,5 +1,6 @@
 //! The fuzz targets on their seed corpora, without a fuzzer.
 
+#[allow(unreachable_pub, reason = "the fuzz targets are another crate")]
 #[path = "../../../fuzz/src/marshal.rs"]
 mod marshal;
 
