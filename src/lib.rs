@@ -9,6 +9,7 @@ mod error;
 mod http;
 mod id;
 mod manager;
+mod rails;
 mod record;
 mod session;
 #[cfg(feature = "sqlite")]
@@ -17,7 +18,13 @@ mod store;
 mod table;
 mod value;
 
-pub use codec::{Changes, Codec, Custom, Document, Json, Null, Serializer};
+/// For this project's tests, benches and fuzzing; not part of the public API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::codec::base64::internals as base64;
+}
+
+pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
 pub use cookie::{CookieOptions, SameSite, Spelling};
 pub use error::{Error, Result};
 #[cfg(feature = "http")]
@@ -26,6 +33,7 @@ pub use http::{
 };
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
 pub use manager::{ManagerOptions, Policy, SessionManager};
+pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };
@@ -34,4 +42,6 @@ pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};
 pub use table::{Schema, Table};
-pub use value::{Map, Value, ValueRef};
+pub use value::{
+    BigInt, Decimal, Encoding, Hash, Map, Object, Symbol, Text, Time, Value, ValueRef,
+};

@@ -4,9 +4,13 @@
 //! back with a request's [`Changes`] spliced in: what was not touched goes back as the bytes it
 //! came as.
 
+pub(crate) mod base64;
 mod custom;
+mod hybrid;
 mod json;
+mod marshal;
 mod null;
+mod text;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +19,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use custom::Custom;
+pub use hybrid::Hybrid;
 pub use json::Json;
+pub use marshal::Marshal;
 pub use null::Null;
 
 use crate::error::{Error, Result};
@@ -211,19 +217,15 @@ impl Serializer {
     ///
     /// # Errors
     ///
-    /// `marshal` and `hybrid` are not yet there.
+    /// None at present: every name has its codec.
     pub fn codec(self) -> Result<Arc<dyn Codec>> {
         match self {
             Self::Json => Ok(Arc::new(Json)),
             Self::Null => Ok(Arc::new(Null)),
-            Self::Marshal => Err(not_yet("the marshal serializer is not there yet")),
-            Self::Hybrid => Err(not_yet("the hybrid serializer is not there yet")),
+            Self::Marshal => Ok(Arc::new(Marshal)),
+            Self::Hybrid => Ok(Arc::new(Hybrid::default())),
         }
     }
-}
-
-fn not_yet(problem: &'static str) -> Error {
-    Error::config("choosing a serializer", problem).advice("use json or null")
 }
 
 impl FromStr for Serializer {
@@ -236,7 +238,7 @@ impl FromStr for Serializer {
             "hybrid" => Ok(Self::Hybrid),
             "null" => Ok(Self::Null),
             _ => Err(Error::config("choosing a serializer", "there is none of that name")
-                .advice("use json or null")),
+                .advice("use marshal, json, hybrid or null")),
         }
     }
 }

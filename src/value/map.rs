@@ -1,5 +1,7 @@
 //! An ordered map of text keys, as a Ruby hash or a JSON object keeps them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use super::Value;
@@ -10,9 +12,13 @@ use super::Value;
 #[derive(Clone, Default)]
 pub struct Map {
     entries: Vec<(String, Value)>,
+    indifferent: bool,
 }
 
 impl Map {
+    /// The class of Rails' maps that take symbols and strings alike.
+    pub(crate) const INDIFFERENT: &[u8] = b"ActiveSupport::HashWithIndifferentAccess";
+
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
@@ -54,6 +60,16 @@ impl Map {
         Some(self.entries.remove(at).1)
     }
 
+    /// Whether Ruby sees an `ActiveSupport::HashWithIndifferentAccess`, where the format can say so.
+    pub fn is_indifferent(&self) -> bool {
+        self.indifferent
+    }
+
+    /// Sets whether Ruby sees an `ActiveSupport::HashWithIndifferentAccess`.
+    pub fn set_indifferent(&mut self, indifferent: bool) {
+        self.indifferent = indifferent;
+    }
+
     /// Keys and values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.entries.iter().map(|(key, value)| (key.as_str(), value))
@@ -68,15 +84,45 @@ impl fmt::Debug for Map {
 
 impl PartialEq for Map {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+        if self.len() != other.len() {
+            return false;
+        }
+        let sorted = |map: &Self| {
+            let mut order: Vec<usize> = (0..map.len()).collect();
+            order.sort_by(|a, b| map.entries[*a].0.cmp(&map.entries[*b].0));
+            order
+        };
+        self.entries == other.entries
+            || sorted(self)
+                .into_iter()
+                .zip(sorted(other))
+                .all(|(ours, theirs)| self.entries[ours] == other.entries[theirs])
     }
 }
 
+/// Of equal keys the last one's value stays, in the first one's place, as in Ruby.
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let entries: Vec<(String, Value)> =
+            entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let mut places = HashMap::with_capacity(entries.len());
+        let repeats = entries
+            .iter()
+            .enumerate()
+            .any(|(at, (key, _))| places.insert(key.as_str(), at).is_some());
+        if !repeats {
+            return Self { entries, indifferent: false };
+        }
         let mut map = Self::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for (key, value) in entries {
-            map.insert(key, value);
+            match places.entry(key) {
+                Entry::Occupied(place) => map.entries[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    map.entries.push((place.key().clone(), value));
+                    place.insert(map.entries.len() - 1);
+                }
+            }
         }
         map
     }

@@ -1,6 +1,7 @@
 //! The command line: thin, one module for each command.
 
 mod serve;
+mod text;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,12 +19,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Options),
+    Decode(text::Decode),
+    Encode(text::Encode),
 }
 
 /// Exits with 0, with 1 when the command failed, and (by clap) with 2 when it was not understood.
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(options) => serve::run(options),
+        Command::Decode(options) => text::decode(&options),
+        Command::Encode(options) => text::encode(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,192 @@
+//! Marshal bytes in the making, with the numbers that their symbols and objects have taken.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::value::text::{EncodingRef, TextRef};
+
+/// The version, which every dump begins with.
+pub(crate) const VERSION: &[u8] = b"\x04\x08";
+
+/// Bytes to write to. Names are borrowed from what is written (`'a`).
+pub(crate) struct Out<'a> {
+    pub(crate) bytes: Vec<u8>,
+    objects: usize,
+    symbols: usize,
+    names: Table<(&'a [u8], bool)>,
+    encodings: Table<&'a [u8]>,
+    /// Strings that Ruby keeps once, and whether they are ASCII rather than UTF-8.
+    pub(crate) strings: Table<(&'a [u8], bool)>,
+    /// Floats that Ruby keeps once, by their bits.
+    pub(crate) floats: Table<u64>,
+}
+
+impl<'a> Out<'a> {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend_from_slice(VERSION);
+        Self {
+            bytes,
+            objects: 0,
+            symbols: 0,
+            names: Table::default(),
+            encodings: Table::default(),
+            strings: Table::default(),
+            floats: Table::default(),
+        }
+    }
+
+    /// Takes the next object number.
+    pub(crate) fn object(&mut self) -> usize {
+        self.objects += 1;
+        self.objects - 1
+    }
+
+    /// Numbers up to this one were taken by what was copied as it is.
+    pub(crate) fn skip_objects(&mut self, taken: usize) {
+        self.objects = taken;
+    }
+
+    pub(crate) fn symbols(&self) -> usize {
+        self.symbols
+    }
+
+    pub(crate) fn objects(&self) -> usize {
+        self.objects
+    }
+
+    /// A packed integer of at most four bytes.
+    pub(crate) fn int(&mut self, value: i64) {
+        match value {
+            0 => self.bytes.push(0),
+            1..=122 => self.bytes.push(value as u8 + 5),
+            -123..=-1 => self.bytes.push((value - 5) as u8),
+            _ => self.long_int(value),
+        }
+    }
+
+    fn long_int(&mut self, value: i64) {
+        let end = if value < 0 { -1 } else { 0 };
+        let width = (1..4).find(|width| value >> (8 * width) == end).unwrap_or(4);
+        let head = if value < 0 { -(width as i8) as u8 } else { width as u8 };
+        self.bytes.push(head);
+        self.bytes.extend_from_slice(&value.to_le_bytes()[..width]);
+    }
+
+    /// A length and the bytes.
+    pub(crate) fn text(&mut self, bytes: &[u8]) {
+        self.int(bytes.len() as i64);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn link(&mut self, number: usize) {
+        self.bytes.push(b'@');
+        self.int(number as i64);
+    }
+
+    pub(crate) fn symlink(&mut self, number: usize) {
+        self.bytes.push(b';');
+        self.int(number as i64);
+    }
+
+    /// A symbol: spelled out where it is new, else a link to it.
+    pub(crate) fn symbol(&mut self, name: TextRef<'a>) {
+        if let Some(number) = self.symbol_number(name) {
+            return self.symlink(number);
+        }
+        let plain = name.bytes.is_ascii() || name.encoding == EncodingRef::Binary;
+        self.bytes.extend_from_slice(if plain { b":" } else { b"I:" });
+        self.text(name.bytes);
+        self.name_symbol(Some(name));
+        if !plain {
+            self.encoding(name.encoding);
+        }
+    }
+
+    /// An ASCII symbol.
+    pub(crate) fn ascii_symbol(&mut self, name: &'a str) {
+        self.symbol(TextRef { bytes: name.as_bytes(), encoding: EncodingRef::Ascii });
+    }
+
+    /// The variables of a text that holds nothing but its encoding.
+    pub(crate) fn encoding(&mut self, encoding: EncodingRef<'a>) {
+        self.int(i64::from(encoding != EncodingRef::Binary));
+        self.encoding_variable(encoding);
+    }
+
+    /// The variable that an encoding takes; `Binary` takes none.
+    pub(crate) fn encoding_variable(&mut self, encoding: EncodingRef<'a>) {
+        match encoding {
+            EncodingRef::Binary => {}
+            EncodingRef::Utf8 | EncodingRef::Ascii => {
+                self.ascii_symbol("E");
+                self.bytes.push(if encoding == EncodingRef::Utf8 { b'T' } else { b'F' });
+            }
+            EncodingRef::Other(name) => {
+                self.ascii_symbol("encoding");
+                // Ruby keeps one name of each.
+                if let Some(number) = self.encodings.get(&name) {
+                    return self.link(number);
+                }
+                self.encodings.insert(name, self.objects);
+                self.bytes.push(b'"');
+                self.object();
+                self.text(name);
+            }
+        }
+    }
+
+    pub(crate) fn symbol_number(&self, name: TextRef<'a>) -> Option<usize> {
+        self.names.get(&key(name)?)
+    }
+
+    /// Gives the next symbol number to a name, if it is one that can be found again.
+    pub(crate) fn name_symbol(&mut self, name: Option<TextRef<'a>>) -> usize {
+        if let Some(key) = name.and_then(key) {
+            self.names.insert(key, self.symbols);
+        }
+        self.symbols += 1;
+        self.symbols - 1
+    }
+}
+
+/// Symbols of the same bytes differ by encoding; those in rare encodings are spelled out anew.
+fn key(name: TextRef<'_>) -> Option<(&[u8], bool)> {
+    match name.encoding {
+        EncodingRef::Utf8 => Some((name.bytes, !name.bytes.is_ascii())),
+        EncodingRef::Ascii | EncodingRef::Binary => Some((name.bytes, false)),
+        EncodingRef::Other(_) => None,
+    }
+}
+
+/// A map to numbers that stays a list while it is short.
+pub(crate) struct Table<K> {
+    list: Vec<(K, usize)>,
+    map: HashMap<K, usize>,
+}
+
+const SHORT: usize = 16;
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self { list: Vec::new(), map: HashMap::new() }
+    }
+}
+
+impl<K: Hash + Eq> Table<K> {
+    pub(crate) fn get(&self, key: &K) -> Option<usize> {
+        match self.list.iter().find(|(known, _)| known == key) {
+            Some((_, number)) => Some(*number),
+            None if self.map.is_empty() => None,
+            None => self.map.get(key).copied(),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, key: K, number: usize) {
+        if self.list.len() < SHORT {
+            self.list.push((key, number));
+        } else {
+            self.map.insert(key, number);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Every row of the Marshal fixtures.
+
+use serde_json::{Value as Json, json};
+use sqlbypass::{Changes, Codec, Error, Marshal, Object, Serializer, Value};
+
+use super::fixtures::{base64, comparable, dump, name, rows, unhex};
+
+fn describe(bytes: &[u8]) -> Result<Json, Error> {
+    let json = Serializer::Marshal.to_json(&base64(bytes), true)?;
+    Ok(serde_json::from_str(&json).unwrap())
+}
+
+/// The bytes that a description stands for.
+fn compose(description: &Json) -> Result<Vec<u8>, Error> {
+    let text = Serializer::Marshal.from_json(&description.to_string(), true)?;
+    Ok(Object::from_dump(super::fixtures::unbase64(&text))?.dump().to_vec())
+}
+
+/// Carries a dump through a session: set beside other keys, stored, opened, taken out again.
+fn carried(bytes: &[u8]) -> Vec<u8> {
+    let mut changes = Changes::new();
+    changes.set("before", Value::from(json!({"k": ["s", 1.5, "s"], "before": {}})));
+    changes.set("it", Object::from_dump(bytes).unwrap().into());
+    changes.set("behind", "s".into());
+    let stored = Marshal.open(None).unwrap().encode(&changes).unwrap();
+
+    let mut changes = Changes::new();
+    changes.set("before", Value::from(json!([0, {"x": "y"}])));
+    let document = Marshal.open(Some(stored)).unwrap();
+    let document = Marshal.open(Some(document.encode(&changes).unwrap())).unwrap();
+    assert_eq!(document.keys(), ["before", "it", "behind"]);
+    let it = document.get("it").unwrap().unwrap();
+    it.to_object().unwrap().unwrap().dump().to_vec()
+}
+
+/// Collects what differs, so that one run shows all of it.
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn check(&mut self, name: &str, ours: String, theirs: String) {
+        if ours != theirs {
+            let start: String = ours.chars().take(600).collect();
+            let wanted: String = theirs.chars().take(600).collect();
+            self.0.push(format!("{name}\n  ours   {start}\n  theirs {wanted}"));
+        }
+    }
+
+    fn none(self) {
+        assert!(self.0.is_empty(), "{} differ:\n{}", self.0.len(), self.0.join("\n"));
+    }
+}
+
+/// Only the running Ruby knows: `did_you_mean` gives every NameError a list of corrections that is
+/// in no dump.
+const WITHOUT_CORRECTIONS: [&str; 2] = ["exc_keyerror", "exc_nameerror"];
+
+/// A zoned time in its dump (moment, zone's name, wall clock) and as Rails builds it from its time
+/// zone data says the same: moment and offset. Both are brought to that.
+fn zoned(json: &mut Json) {
+    const CLASS: &str = "ActiveSupport::TimeWithZone";
+    if json["class"] == CLASS {
+        let second = |time: &Json| time["sec"].as_str().unwrap().parse::<i64>().unwrap();
+        *json = match json["t"].as_str() {
+            Some("umarshal") => {
+                let (utc, local) = (&json["v"]["v"][0], &json["v"]["v"][2]);
+                let local =
+                    local.get("sec").map_or(Json::Null, |_| json!(second(local) - second(utc)));
+                json!({"zoned": utc["sec"], "nsec": utc["nsec"], "offset": local})
+            }
+            _ => json!({"zoned": json["sec"], "nsec": json["nsec"], "offset": json["offset"]}),
+        };
+    }
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(zoned),
+        Json::Object(fields) => fields.values_mut().for_each(zoned),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_value_reads_as_ruby_describes_it() {
+    let mut differences = Differences::default();
+    for row in rows("values.jsonl").into_iter().chain(rows("rails.jsonl")) {
+        // Deep ones have a depth in place of a description: see below.
+        if row["value"].is_null() {
+            assert!(row["depth"].as_u64().is_some_and(|depth| depth >= 100), "{}", name(&row));
+            continue;
+        }
+        let mut ours = describe(&dump(&row)).unwrap();
+        let mut theirs = comparable(row["value"].clone());
+        if WITHOUT_CORRECTIONS.contains(&name(&row)) {
+            theirs.as_object_mut().unwrap().remove("iv");
+        }
+        zoned(&mut ours);
+        zoned(&mut theirs);
+        let same = ours == theirs;
+        let shown = if same { theirs.to_string() } else { ours.to_string() };
+        differences.check(name(&row), shown, theirs.to_string());
+    }
+    differences.none();
+}
+
+#[test]
+fn every_value_goes_back_byte_for_byte() {
+    let mut differences = Differences::default();
+    for row in rows("values.jsonl").into_iter().chain(rows("rails.jsonl")) {
+        // Also where Ruby's own load and dump would differ: nothing is instantiated here.
+        let theirs = dump(&row);
+        differences.check(name(&row), format!("{:?}", carried(&theirs)), format!("{theirs:?}"));
+    }
+    differences.none();
+}
+
+#[test]
+fn bulk_numbers_read_and_write_as_ruby_has_them() {
+    let mut differences = Differences::default();
+    for row in rows("ints_bulk.jsonl") {
+        let ours = describe(&dump(&row)).unwrap();
+        differences.check("int", ours["v"].to_string(), row["v"].to_string());
+        let bytes = compose(&json!({"t": "int", "v": row["v"]})).unwrap();
+        differences.check("int", format!("{bytes:?}"), format!("{:?}", dump(&row)));
+    }
+    for row in rows("floats_bulk.jsonl") {
+        let ours = describe(&dump(&row)).unwrap();
+        differences.check("float bits", ours["bits"].to_string(), row["bits"].to_string());
+        differences.check("float text", ours["v"].to_string(), row["to_s"].to_string());
+        let bytes = compose(&json!({"t": "float", "bits": row["bits"]})).unwrap();
+        differences.check("float", format!("{bytes:?}"), format!("{:?}", dump(&row)));
+    }
+    differences.none();
+}
+
+/// Whether two equal big integers are one object: a description does not say it.
+const UNDETERMINED: &str = "arr_bignum_same_object";
+
+#[test]
+fn every_description_writes_as_ruby_does() {
+    let mut differences = Differences::default();
+    for row in rows("values.jsonl").into_iter().chain(rows("rails.jsonl")) {
+        let said = row["redump_equal"] == true && !row["value"].is_null();
+        if !said || name(&row) == UNDETERMINED {
+            continue;
+        }
+        // From our description and from Ruby's.
+        for description in [describe(&dump(&row)).unwrap(), row["value"].clone()] {
+            let ours = compose(&description).map_err(|error| error.to_string());
+            let ours = ours.map(|bytes| bytes.escape_ascii().to_string());
+            let theirs: Result<_, String> = Ok(dump(&row).escape_ascii().to_string());
+            differences.check(name(&row), format!("{ours:?}"), format!("{theirs:?}"));
+        }
+    }
+    differences.none();
+}
+
+/// Ruby refuses these because of what it finds, or does not find, under the name of a class.
+/// Nothing is looked up here, so they are inert values.
+fn is_about_classes(row: &Json) -> bool {
+    let message = row["message"].as_str().unwrap();
+    [
+        "undefined class/module",
+        "does not refer to",
+        "not compatible",
+        "not a struct",
+        "needs to have method",
+        "differs from class",
+        "marshaled time format differ",
+    ]
+    .iter()
+    .any(|part| message.contains(part))
+        || name(row) == "object_of_string_class"
+}
+
+/// Rows that Ruby reads and describes by its classes.
+const BY_CLASS: [(&str, &str); 2] = [
+    ("old_module_M_module", "M does not say whether it is a class or a module"),
+    ("regexp_1_8_escape", "Ruby takes away escapes that its regexps of 1.8 did not need"),
+];
+
+#[test]
+fn odd_and_broken_dumps_read_or_fail_as_in_ruby() {
+    let mut differences = Differences::default();
+    for row in rows("handmade.jsonl").into_iter().chain(rows("malformed.jsonl")) {
+        let ours = describe(&dump(&row));
+        if row["ok"] == false {
+            if !is_about_classes(&row) {
+                let fails = ours.as_ref().is_err_and(Error::is_decode);
+                differences.check(
+                    name(&row),
+                    format!("{fails} {ours:?}"),
+                    format!("true {ours:?}"),
+                );
+            }
+            continue;
+        }
+        let Ok(ours) = ours else {
+            differences.check(name(&row), format!("{ours:?}"), row["value"].to_string());
+            continue;
+        };
+        if BY_CLASS.iter().any(|(known, _)| *known == name(&row)) || row["value"].is_null() {
+            continue;
+        }
+        let theirs = comparable(row["value"].clone());
+        if ours != theirs {
+            differences.check(name(&row), ours.to_string(), theirs.to_string());
+        }
+    }
+    differences.none();
+}
+
+#[test]
+fn broken_dumps_cost_memory_in_proportion() {
+    for row in rows("malformed.jsonl").into_iter().chain(rows("handmade.jsonl")) {
+        let stored = base64(&dump(&row));
+        let bytes = dump(&row);
+        let used = allocation_counter::measure(|| {
+            let _ = Marshal.open(Some(bytes::Bytes::copy_from_slice(&stored)));
+            if let Ok(object) = Object::from_dump(bytes.as_slice()) {
+                let _ = object.as_ref().to_value();
+                let _ = object.deserialize::<Json>();
+            }
+        });
+        let allowed = 24 * bytes.len() as u64 + (32 << 10);
+        assert!(used.bytes_max <= allowed, "{}: {} of {allowed}", name(&row), used.bytes_max);
+    }
+}
+
+#[test]
+fn what_ruby_does_not_dump_has_no_description_either() {
+    for row in rows("dump_errors.jsonl") {
+        assert_eq!(row["error"], "TypeError", "{}", name(&row));
+        let kind = json!({"t": row["name"], "class": "Proc", "v": []});
+        assert!(compose(&kind).unwrap_err().is_value());
+    }
+}
+
+#[test]
+fn nesting_and_bombs_are_harmless() {
+    let deep = [b"\x04\x08".to_vec(), b"[\x06".repeat(100_000), b"0".to_vec()].concat();
+    let object = Object::from_dump(deep.as_slice()).unwrap();
+    // Too deep for an owned tree: it stays inert, and goes back as it is.
+    assert_eq!(object.as_ref().to_value().unwrap(), Value::Object(object.clone()));
+    assert!(object.deserialize::<Json>().unwrap_err().is_value());
+    assert_eq!(carried(&deep), deep);
+    assert!(describe(&deep).is_err());
+    for wrapper in ["I", "I:\x06a\x06", "e:\x06a", "C:\x06a", "U:\x06a", "Iu:\x06a\x00\x06:\x06b"] {
+        let bytes = [b"\x04\x08".to_vec(), wrapper.repeat(100_000).into_bytes()].concat();
+        assert!(Object::from_dump(bytes).unwrap_err().is_decode(), "{wrapper}");
+    }
+
+    // [[0,0], [@1,@1], [@2,@2] …]: thirty doublings in 131 bytes.
+    let mut bomb = b"\x04\x08[\x24[\x0700".to_vec();
+    for link in 0..30u8 {
+        bomb.extend_from_slice(&[b'[', 7, b'@', 6 + link, b'@', 6 + link]);
+    }
+    let bomb = Object::from_dump(bomb).unwrap();
+    let used = allocation_counter::measure(|| {
+        assert_eq!(bomb.as_ref().to_value().unwrap(), Value::Object(bomb.clone()));
+        assert!(bomb.deserialize::<Json>().unwrap_err().is_value());
+    });
+    assert!(used.bytes_max < 1 << 20, "{}", used.bytes_max);
+    assert_eq!(carried(bomb.dump()), bomb.dump());
+
+    for claim in ["[", "{", "\"", "l+", "o:\x06a", "S:\x06a", "I\"\x00", "u:\x06a"] {
+        let bytes = [b"\x04\x08", claim.as_bytes(), b"\x04\xff\xff\xff\x3f00"].concat();
+        let used = allocation_counter::measure(|| {
+            assert!(Object::from_dump(bytes.as_slice()).unwrap_err().is_decode(), "{claim}");
+        });
+        assert!(used.bytes_max < 2048, "{claim}: {}", used.bytes_max);
+    }
+}
+
+#[test]
+fn errors_name_format_and_offset() {
+    let stored = base64(&unhex("04087b064922066106"));
+    let error = Marshal.open(Some(stored.into())).map(drop).unwrap_err();
+    let text = error.to_string();
+    assert!(error.is_decode() && text.contains("not valid marshal at byte 10"), "{text}");
+}

@@ -1,0 +1,15 @@
+//! The formats of the data column, against what Ruby wrote and read.
+
+mod base64;
+mod counts;
+mod fixtures;
+mod fuzz;
+mod fuzzed;
+mod interpreter;
+mod json;
+mod marshal;
+mod null;
+mod rails;
+mod ruby;
+mod session;
+mod support;

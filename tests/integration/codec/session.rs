@@ -1,0 +1,332 @@
+//! Sessions in Marshal: opening, reading key by key, splicing, and turning into JSON.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
+use sqlbypass::{
+    Changes, Codec, Decimal, Document, Hybrid, Map, Marshal, Object, Serializer, Symbol, Time,
+    Value,
+};
+
+use super::fixtures::{base64, dump, name, rows, unbase64, unhex};
+
+fn open(bytes: &[u8]) -> Box<dyn Document> {
+    Marshal.open(Some(base64(bytes).into())).unwrap()
+}
+
+fn fixture(wanted: &str) -> Vec<u8> {
+    let all = rows("values.jsonl").into_iter().chain(rows("rails.jsonl"));
+    dump(&all.into_iter().find(|row| name(row) == wanted).unwrap())
+}
+
+fn set(key: &str, value: impl Into<Value>) -> Changes {
+    let mut changes = Changes::new();
+    changes.set(key, value.into());
+    changes
+}
+
+fn get<T: serde::de::DeserializeOwned>(document: &dyn Document, key: &str) -> T {
+    document.get(key).unwrap().unwrap().deserialize().unwrap()
+}
+
+#[test]
+fn empty_sessions_open_and_are_written_as_ruby_writes_them() {
+    for stored in [None, Some("BAh7AA==\n"), Some("BAgw\n"), Some("BAhG\n")] {
+        let document = Marshal.open(stored.map(Bytes::from)).unwrap();
+        assert!(document.keys().is_empty());
+        assert!(document.get("a").unwrap().is_none());
+        assert_eq!(document.encode(&set("a", 1)).unwrap(), "BAh7BkkiBmEGOgZFVGkG\n");
+        let mut cleared = Changes::new();
+        cleared.clear();
+        assert_eq!(document.encode(&cleared).unwrap(), "BAh7AA==\n");
+    }
+    assert_eq!(Marshal.open(None).unwrap().encode(&Changes::new()).unwrap(), "BAh7AA==\n");
+    for no_hash in ["", "BAhJIgp3b3JsZAY6BkVU", "BAhbB2kGaQc=", "not base64!", "BAg="] {
+        assert!(Marshal.open(Some(no_hash.into())).map(drop).unwrap_err().is_decode());
+    }
+}
+
+#[test]
+fn what_was_not_touched_goes_back_as_it_came() {
+    let bytes = fixture("sess_600_bytes");
+    let stored = Bytes::from(base64(&bytes));
+    let document = Marshal.open(Some(stored.clone())).unwrap();
+    assert_eq!(document.encode(&Changes::new()).unwrap(), stored);
+
+    // A token of the same kind: no number moves, so that only its own bytes differ.
+    let token = "d1bXn0H5vJqv1M4Yq1rVtK2l3m4n5o6p7q8r9s0t1u8=";
+    let spliced = unbase64(&document.encode(&set("_csrf_token", token)).unwrap());
+    let differing = spliced.iter().zip(&bytes).filter(|(new, old)| new != old).count();
+    assert_eq!((spliced.len(), differing), (bytes.len(), 2));
+
+    // Set to what it was: the same bytes as a whole.
+    let cart = document.get("cart").unwrap().unwrap().to_object().unwrap().unwrap();
+    let same = document.encode(&set("cart", cart)).unwrap();
+    assert_eq!(unbase64(&same), bytes);
+}
+
+#[test]
+fn a_first_key_that_goes_takes_no_symbol_or_object_with_it() {
+    // {"a" => s = "x", "b" => [s, s, :E]}: the key `E` is spelled out under "a", s begins there.
+    let bytes = unhex(concat!(
+        "04087b07",
+        "49220661063a064554",
+        "49220678063b0054",
+        "49220662063b0054",
+        "5b0840074007",
+        "3b00"
+    ));
+    let document = open(&bytes);
+    let mut changes = Changes::new();
+    changes.remove("a");
+    let spliced = document.encode(&changes).unwrap();
+    // As Ruby writes {"b" => [s, s, :E]}.
+    let expected = "04087b0649220662063a0645545b0849220678063b005440083b00";
+    assert_eq!(unbase64(&spliced), unhex(expected));
+    let spliced = Marshal.open(Some(spliced)).unwrap();
+    assert_eq!(get::<Vec<String>>(&*spliced, "b"), ["x", "x", "E"]);
+}
+
+#[test]
+fn keys_are_found_however_they_are_written() {
+    // A HashWithIndifferentAccess with US-ASCII keys; a key that is a link; the same key twice.
+    let document = open(&fixture("hwia"));
+    assert_eq!(document.keys(), ["a", "b"]);
+    assert_eq!(get::<serde_json::Value>(&*document, "b"), json!({"c": [1, {"d": 2}]}));
+    let spliced = document.encode(&set("a", "ü")).unwrap();
+    let description = Serializer::Marshal.to_json(&spliced, true).unwrap();
+    assert!(description.contains("HashWithIndifferentAccess"));
+
+    let linked = open(&unhex(
+        "04087b0749220661063a0645547b0649220662063b00546906400869"
+            .to_owned()
+            .replace("400869", "40086907")
+            .as_str(),
+    ));
+    assert_eq!(linked.keys(), ["a", "b"]);
+    assert_eq!(get::<i64>(&*linked, "b"), 2);
+
+    let twice = open(&unhex("04087b0722066169062206616907"));
+    assert_eq!(twice.keys(), ["a"]);
+    assert_eq!(get::<i64>(&*twice, "a"), 2);
+    let spliced = Marshal.open(Some(twice.encode(&set("a", 3)).unwrap())).unwrap();
+    assert_eq!((spliced.keys(), get::<i64>(&*spliced, "a")), (vec!["a"], 3));
+
+    // A symbol is no key of a session; it stays, unseen.
+    let odd = open(&unhex("04087b073a066b69064922066b063a0645546907"));
+    assert_eq!(odd.keys(), ["k"]);
+    let spliced = odd.encode(&set("k", 3)).unwrap();
+    assert_eq!(unbase64(&spliced), unhex("04087b073a066b69064922066b063a0645546908"));
+}
+
+#[test]
+fn values_move_between_sessions_with_all_they_refer_to() {
+    // The second time's zone leads back to the first one's.
+    let from = open(&fixture("twz_in_session"));
+    let moved = from.get("timeout_at").unwrap().unwrap().to_value().unwrap();
+    let into = open(&fixture("sess_cart"));
+    let merged =
+        Marshal.open(Some(into.encode(&set("timeout_at", moved.clone())).unwrap())).unwrap();
+    assert_eq!(get::<String>(&*merged, "timeout_at"), "2023-11-14T23:13:20Z");
+    assert!(merged.get("timeout_at").unwrap().unwrap().to_value().unwrap() == moved);
+    assert!(!set("timeout_at", moved).alter(&*merged).unwrap());
+}
+
+#[derive(Deserialize, Debug, PartialEq)]
+struct Line {
+    sku: String,
+    qty: u32,
+    price: String,
+    note: Option<String>,
+}
+
+#[derive(Deserialize, Debug, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Locale {
+    De,
+    En,
+}
+
+#[test]
+fn ruby_kinds_read_into_plain_types() {
+    let cart: Vec<Line> = get(&*open(&fixture("sess_cart")), "cart");
+    assert_eq!((cart[0].sku.as_str(), cart[0].qty, cart[0].price.as_str()), ("A-1", 2, "19.99"));
+    assert_eq!(cart[0].note, None);
+    assert_eq!(get::<Locale>(&*open(&fixture("sess_return_to")), "locale"), Locale::De);
+    let users = open(&fixture("sess_user_struct"));
+    assert_eq!(
+        get::<HashMap<String, i64>>(&*users, "user"),
+        HashMap::from([("x".into(), 1), ("y".into(), 2)])
+    );
+    assert_eq!(get::<Vec<String>>(&*users, "roles"), ["admin", "editor"]);
+    let object = |fixture: Vec<u8>| Object::from_dump(fixture).unwrap();
+    let safe = object(fixture("safe_buffer"));
+    assert_eq!(safe.as_str(), Some("<b>hi</b>"));
+    assert_eq!(safe.class(), Some("ActiveSupport::SafeBuffer"));
+    assert_eq!(safe.deserialize::<String>().unwrap(), "<b>hi</b>");
+    assert_eq!(
+        object(fixture("time_offset")).deserialize::<String>().unwrap(),
+        "2024-07-01T09:30:15+09:00"
+    );
+    assert!(object(fixture("time_utc")).deserialize::<i64>().unwrap_err().is_value());
+    let wrong = open(&fixture("sess_cart")).get("cart").unwrap().unwrap().deserialize::<u8>();
+    assert_eq!(
+        wrong.unwrap_err().to_string(),
+        "reading a session value: the stored value does not fit u8"
+    );
+}
+
+#[test]
+fn a_lazy_get_allocates_at_most_what_it_hands_out() {
+    let document = open(&fixture("sess_600_bytes"));
+    let borrowed = allocation_counter::measure(|| {
+        let text = document.get("_csrf_token").unwrap().unwrap().as_str().unwrap().len();
+        assert_eq!(text, 44);
+    });
+    assert_eq!(borrowed.count_total, 0);
+    let owned = allocation_counter::measure(|| {
+        let _: String = get(&*document, "_csrf_token");
+    });
+    assert_eq!(owned.count_total, 1);
+}
+
+#[test]
+fn debug_shows_no_content() {
+    let secrets: [Value; 6] = [
+        "s3cret".into(),
+        Symbol::new("s3cret").into(),
+        Decimal::parse("5317").unwrap().into(),
+        Time::utc(5317, 0).into(),
+        Map::from_iter([("s3cret", "s3cret")]).into(),
+        Object::from_dump(fixture("struct")).unwrap().into(),
+    ];
+    let shown = format!("{secrets:?}");
+    assert!(!shown.contains("s3cret") && !shown.contains("5317"), "{shown}");
+}
+
+#[test]
+fn hybrid_turns_marshal_into_the_json_that_ruby_dumps() {
+    let groups = ["basic", "int", "string", "symbol", "array", "hash", "link", "session"];
+    let mut checked = 0;
+    for row in rows("values.jsonl") {
+        let (Some(text), true) =
+            (row["json_dump"].as_str(), groups.iter().any(|g| row["group"] == *g))
+        else {
+            continue;
+        };
+        // Ruby writes all digits with an exponent where Rails has plain decimal text.
+        let decimal = row["ruby"].as_str().unwrap().contains("BigDecimal");
+        let mut session = Changes::new();
+        session.set("k", Object::from_dump(dump(&row)).unwrap().into());
+        let stored = Marshal.open(None).unwrap().encode(&session).unwrap();
+        let document = Hybrid::default().open(Some(stored)).unwrap();
+        let Ok(ours) = document.encode(&set("other", 1)) else { continue };
+        let ours: serde_json::Value = serde_json::from_slice(&ours).unwrap();
+        let theirs: serde_json::Value = serde_json::from_str(text).unwrap();
+        if !decimal {
+            assert_eq!(ours["value"]["k"], theirs["value"], "{}", name(&row));
+        }
+        checked += 1;
+    }
+    assert!(checked > 150, "{checked}");
+}
+
+#[test]
+fn hybrid_refuses_what_json_cannot_say_unless_asked() {
+    let bytes = fixture("sess_user_struct");
+    let changes = set("a", 1);
+    let strict = Hybrid::default().open(Some(base64(&bytes).into())).unwrap();
+    assert!(strict.encode(&changes).unwrap_err().is_value());
+    let lossy = Hybrid::default().lossy().open(Some(base64(&bytes).into())).unwrap();
+    let text = lossy.encode(&changes).unwrap();
+    let text: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(text["value"]["user"], json!({"x": 1, "y": 2}));
+    assert_eq!(text["value"]["a"], 1);
+    // Unchanged, it stays what it is; and JSON stays JSON.
+    assert_eq!(strict.encode(&Changes::new()).unwrap(), base64(&bytes));
+    let json = Hybrid::default().open(Some(r#"{"value":{"a":1}}"#.into())).unwrap();
+    assert_eq!(json.encode(&set("b", 2)).unwrap(), r#"{"value":{"a":1,"b":2}}"#);
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<i128>().prop_map(Value::Int),
+        (-1e300..1e300).prop_map(Value::from),
+        prop_oneof![Just(0.5), Just(1.5)].prop_map(Value::from),
+        "[a-cE]{0,3}|\\PC{0,8}".prop_map(Value::from),
+        "[a-cE]{0,3}|\\PC{0,4}".prop_map(|name| Symbol::new(name).into()),
+        (-1i64 << 36..1 << 36, 0u32..1_000_000_000).prop_map(|(s, n)| Time::utc(s, n).into()),
+        (-9999..9999i32).prop_map(|n| Decimal::parse(&format!("{n}e-2")).unwrap().into()),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            map(inner).prop_map(Value::from),
+        ]
+    })
+}
+
+fn map(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map> {
+    let entries = prop::collection::vec(("[a-dE]|\\PC{0,4}", value), 0..6);
+    (entries, any::<bool>()).prop_map(|(entries, indifferent)| {
+        let mut map: Map = entries.into_iter().collect();
+        map.set_indifferent(indifferent);
+        map
+    })
+}
+
+fn all(document: &dyn Document) -> Map {
+    let value = |key: &&str| document.get(key).unwrap().unwrap().to_value().unwrap();
+    document.keys().iter().map(|key| (*key, value(key))).collect()
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let dump = [b"\x04\x08".as_slice(), &bytes].concat();
+        if let Ok(object) = Object::from_dump(dump) {
+            object.as_ref().to_value().unwrap();
+        }
+        let _ = Marshal.open(Some(bytes.into()));
+    }
+
+    #[test]
+    fn what_is_spliced_reads_as_what_was_meant(
+        before in map(value()),
+        steps in prop::collection::vec(("[a-dE]", prop::option::of(value())), 0..6),
+        again in prop::collection::vec(("[a-dE]", prop::option::of(value())), 0..6),
+        clear in any::<bool>(),
+    ) {
+        let mut changes = Changes::new();
+        for (key, value) in before.iter() {
+            changes.set(key, value.clone());
+        }
+        let mut expected = Map::new();
+        changes.apply(&mut expected);
+        let mut stored = Marshal.open(None).unwrap().encode(&changes).unwrap();
+        for (round, steps) in [steps, again].into_iter().enumerate() {
+            let mut changes = Changes::new();
+            if clear && round == 1 {
+                changes.clear();
+            }
+            for (key, value) in steps {
+                match value {
+                    Some(value) => changes.set(key, value),
+                    None => changes.remove(key),
+                }
+            }
+            changes.apply(&mut expected);
+            stored = Marshal.open(Some(stored)).unwrap().encode(&changes).unwrap();
+        }
+        let document = Marshal.open(Some(stored)).unwrap();
+        prop_assert!(all(&*document) == expected);
+        let order: Vec<&str> = expected.iter().map(|(key, _)| key).collect();
+        prop_assert_eq!(document.keys(), order);
+    }
+}
