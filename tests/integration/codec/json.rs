@@ -138,6 +138,26 @@ fn floats_have_rubys_text_and_come_back_exactly() {
 }
 
 #[test]
+fn random_floats_have_rubys_text() {
+    let mut random = Random(6);
+    let mut float = || match random.below(3) {
+        0 => f64::from_bits(random.next()),
+        // Halves, quarters and so on: here two shortest texts can be equally near.
+        1 => (random.next() >> random.below(20)) as f64 / (1_u64 << random.below(60)) as f64,
+        _ => (random.next() >> 11) as f64 * 10_f64.powi(random.below(40) as i32 - 20),
+    };
+    let floats: Vec<f64> = (0..100_000).map(|_| float()).filter(|f| f.is_finite()).collect();
+    let input: String = floats.iter().map(|float| format!("{:016x}\n", float.to_bits())).collect();
+    let script = r#"STDIN.each_line { |line| puts [line.to_i(16)].pack("Q").unpack1("D") }"#;
+    let Some(answers) = ruby(script, input.as_bytes()) else { return };
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.lines().count(), floats.len());
+    for (float, answer) in floats.into_iter().zip(answers.lines()) {
+        assert_eq!(write(&Value::Float(float)).unwrap(), format!("{{\"value\":{answer}}}"));
+    }
+}
+
+#[test]
 fn what_json_cannot_say_and_ruby_cannot_read_is_not_written() {
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         assert!(write(&Value::Array(vec![value.into()])).is_err_and(|error| error.is_value()));
