@@ -27,4 +27,4 @@ need chromium chromium
 need chromedriver chromium-driver
 
 cargo build --features full --bins --examples
-cargo test --features full "$@"
+cargo test --features full --no-fail-fast "$@"

@@ -173,8 +173,8 @@ macro_rules! conformance_tests {
         without_the_fallback_raw_rows_are_nobodys
         a_plain_read_secures_a_legacy_row
         destroy_ends_the_session_under_either_id
-        a_destroyed_session_that_is_written_to_begins_anew
         a_new_id_leaves_no_raw_row_behind
+        a_destroyed_session_that_is_written_to_begins_anew
         undecodable_data_is_left_alone
         undecodable_data_can_be_replaced
         a_committed_session_cannot_be_changed

@@ -36,7 +36,7 @@ use crate::store::Store;
 ///     .service_fn(|request: Request<()>| async move {
 ///         let session = request.extensions().get::<Session>().unwrap();
 ///         session.insert("user", "ada")?;
-///         sqlbypass::Result::Ok(Response::new(String::new()))
+///         Ok::<_, sqlbypass::Error>(Response::new(String::new()))
 ///     });
 /// let response = service.oneshot(Request::new(())).await?;
 /// let cookie = response.headers()["set-cookie"].to_str().unwrap();
