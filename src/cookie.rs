@@ -106,8 +106,12 @@ impl CookieOptions {
         Ok(self)
     }
 
-    /// Sends the cookie over TLS only. A request over plain HTTP is then neither committed nor
-    /// answered with a cookie, as in Rails.
+    /// Sends the cookie over TLS only. Over plain HTTP nothing is then saved and no cookie is sent,
+    /// as in Rails; a session that the handler ends or renews is ended.
+    ///
+    /// An HTTP/1 request does not say whether it came over TLS: a service that ends TLS itself puts
+    /// `OverTls` into the request's extensions, one behind a proxy sets
+    /// [`assume_ssl`](Self::assume_ssl).
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self

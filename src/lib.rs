@@ -29,7 +29,8 @@ pub use cookie::{CookieOptions, SameSite, Spelling};
 pub use error::{Error, Result};
 #[cfg(feature = "http")]
 pub use http::{
-    CommitFailure, CommitReport, HyperSessions, ResponseFuture, SessionLayer, SessionService,
+    CommitFailure, CommitReport, HyperSessions, OverTls, ResponseFuture, SessionLayer,
+    SessionService,
 };
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
 pub use manager::{ManagerOptions, Policy, SessionManager};

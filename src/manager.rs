@@ -38,7 +38,8 @@ pub struct ManagerOptions {
     pub legacy_fallback: bool,
     /// Idle timeout and lifetime.
     pub timeouts: Timeouts,
-    /// With an idle timeout, an unchanged session is touched at most this often.
+    /// With an idle timeout, an unchanged session is touched at most this often, or twice per
+    /// idle timeout if that is more often.
     pub touch_interval: Duration,
     /// The longest that a commit goes on merging.
     pub deadline: Duration,
@@ -167,7 +168,16 @@ impl<S: Store> Shared<S> {
         if action == Action::Destroy {
             let ended = self.destroy(id.as_ref()).await?;
             // What was inserted since then is a new session.
-            return if changes.sets_anything() { self.create(&changes).await } else { Ok(ended) };
+            if !changes.sets_anything() {
+                return Ok(ended);
+            }
+            return self.create(&changes).await.map_err(|fault| {
+                Error::unknown_outcome(
+                    "saving a session",
+                    "the old one was ended, the new one failed",
+                )
+                .caused_by(fault)
+            });
         }
         let loaded = match (loaded, &id) {
             (Loaded::No, Some(id)) => {
@@ -222,9 +232,11 @@ impl<S: Store> Shared<S> {
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
             let move_from = |stored| {
-                let update = Update { restart: true, ..Update::new(stored) };
+                let expiry = Expiry::Never;
+                let update = Update { restart: true, expiry, ..Update::new(stored) };
                 Save::Update(update.data(data.clone()).rekey(id.private()))
             };
+            self.bury_twin(&found, &id).await?;
             let mut outcome = Outcome::Saved;
             let mut saved = self.store.save(&move_from(found.record.id)).await?;
             if saved == Saved::Gone && found.record.id.is_legacy() {
@@ -239,7 +251,6 @@ impl<S: Store> Shared<S> {
             match saved {
                 Saved::Duplicate => {}
                 Saved::Applied => {
-                    self.bury_twin(&found).await?;
                     return Ok(Commit { outcome, cookie: CookieChange::Set(id) });
                 }
                 Saved::Gone | Saved::Conflict => return Err(breach("no guard was asked for")),
@@ -248,10 +259,13 @@ impl<S: Store> Shared<S> {
         Err(taken())
     }
 
-    /// Removes what the old id would still find after its row has moved on.
-    async fn bury_twin(&self, found: &Found<'_>) -> Result<()> {
+    /// Removes the raw row that the old id would still find after its private row has moved to
+    /// `new_id`. Before the move, so that a failure in between leaves the session as it was.
+    async fn bury_twin(&self, found: &Found<'_>, new_id: &SessionId) -> Result<()> {
         if found.record.legacy_twin {
-            self.store.destroy(&self.lookup(found.id)).await?;
+            // Nothing is stored under the new id yet: only the raw row goes.
+            let raw = Lookup { private: new_id.private(), ..self.lookup(found.id) };
+            self.store.destroy(&raw).await?;
         }
         Ok(())
     }
@@ -263,7 +277,7 @@ impl<S: Store> Shared<S> {
         changes: &Changes,
         action: Action,
     ) -> Result<Commit> {
-        let until = Instant::now() + self.options.deadline;
+        let begun = Instant::now();
         let mut outcome = Outcome::Saved;
         let mut tries = ID_TRIES;
         loop {
@@ -277,10 +291,19 @@ impl<S: Store> Shared<S> {
                 }
                 return self.unchanged(&found).await;
             };
-            match self.store.save(&Save::Update(update)).await? {
+            if let Some(new_id) = &renewed {
+                self.bury_twin(&found, new_id).await?;
+            }
+            let saved = match self.store.save(&Save::Update(update)).await {
+                // Securing a legacy row is no wish of the request: a later one does it.
+                Err(_) if changes.is_empty() && renewed.is_none() => {
+                    return Ok(kept(Outcome::Unchanged));
+                }
+                saved => saved?,
+            };
+            match saved {
                 Saved::Applied => {
                     let Some(id) = renewed else { return Ok(kept(outcome)) };
-                    self.bury_twin(&found).await?;
                     return Ok(Commit { outcome, cookie: CookieChange::Set(id) });
                 }
                 Saved::Gone if !found.record.id.is_legacy() => return Ok(kept(Outcome::Gone)),
@@ -288,11 +311,14 @@ impl<S: Store> Shared<S> {
                 Saved::Duplicate if renewed.is_some() => return Err(taken()),
                 // A private row of the same id, which was not found: it is the session, and it has
                 // expired.
-                Saved::Duplicate => return Ok(kept(Outcome::Gone)),
+                Saved::Duplicate if found.record.id.is_legacy() => return Ok(kept(Outcome::Gone)),
+                Saved::Duplicate => return Err(breach("no new id was asked for")),
                 Saved::Conflict if self.options.policy == Policy::Reject => {
                     return Ok(kept(Outcome::Conflict));
                 }
-                Saved::Conflict | Saved::Gone if Instant::now() >= until => return Err(contended()),
+                Saved::Conflict | Saved::Gone if begun.elapsed() >= self.options.deadline => {
+                    return Err(contended());
+                }
                 // A raw row that is gone may have been secured by another request.
                 Saved::Conflict | Saved::Gone => {
                     let Some(fresh) = self.store.find(&self.lookup(found.id)).await? else {
@@ -359,14 +385,19 @@ impl<S: Store> Shared<S> {
             },
         };
         let document = found.document.insert(document);
-        if changes.alter(&**document)? { document.encode(changes).map(Some) } else { Ok(None) }
+        let altered = match changes.alter(&**document) {
+            Err(fault) if changes.is_cleared() && fault.is_decode() => true,
+            altered => altered?,
+        };
+        if altered { document.encode(changes).map(Some) } else { Ok(None) }
     }
 
     /// A loaded, unchanged session costs no SQL, but a touch now and then under an idle timeout.
     async fn unchanged(&self, found: &Found<'_>) -> Result<Commit> {
         if self.is_touch_due(&found.record) {
-            let there = self.store.touch(&found.record.id, self.options.timeouts).await?;
-            if !there {
+            let touch = self.store.touch(&found.record.id, self.options.timeouts).await;
+            // A read is not to fail for a touch: a later request touches again.
+            if matches!(touch, Ok(false)) {
                 return Ok(kept(Outcome::Gone));
             }
         }
@@ -374,13 +405,13 @@ impl<S: Store> Shared<S> {
     }
 
     fn is_touch_due(&self, record: &Record) -> bool {
-        if self.options.timeouts.idle.is_none() {
-            return false;
-        }
+        let Some(idle) = self.options.timeouts.idle else { return false };
+        // Seldom enough to cost little, and often enough that an active session never expires.
+        let interval = self.options.touch_interval.min(idle / 2);
         let (Some(updated_at), Some(read_at)) = (record.updated_at, record.read_at) else {
             return true;
         };
-        read_at.duration_since(updated_at).is_ok_and(|age| age >= self.options.touch_interval)
+        read_at.duration_since(updated_at).is_ok_and(|age| age >= interval)
     }
 }
 

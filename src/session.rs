@@ -92,8 +92,10 @@ struct State {
 /// How far the session's life has come.
 enum Stage {
     Open,
-    /// A commit has begun; it stays so if the commit fails or its future is dropped.
+    /// A commit has begun; it stays so if its future is dropped.
     Closed,
+    /// The commit failed, and whoever asked for it was told.
+    Failed,
     Committed(Commit),
 }
 
@@ -116,7 +118,8 @@ pub enum Outcome {
     Saved,
     /// Nothing had to be written.
     Unchanged,
-    /// Somebody else had changed the row; both changes are in it now.
+    /// Somebody else had changed the row; the keys that either changed are in it now. Of a key that
+    /// both changed, the later commit's value is.
     Merged,
     /// The session had been destroyed, renewed or had expired meanwhile; nothing was written.
     Gone,
@@ -246,7 +249,7 @@ impl Session {
     pub fn insert_value(&self, key: impl Into<String>, value: Value) -> Result<()> {
         let key = key.into();
         if key == VIRTUAL_KEY {
-            return Err(Error::value("changing a session", "session_id is not a key to store"));
+            return Err(reserved());
         }
         self.change(|state| state.changes.set(key, value))
     }
@@ -279,9 +282,23 @@ impl Session {
     /// # }
     /// ```
     pub async fn update(&self, key: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
-        let mut value = self.value(key).await?.unwrap_or_default();
+        if key == VIRTUAL_KEY {
+            return Err(reserved());
+        }
+        self.load().await?;
+        // Read, changed and set under one lock, so that no handle's change gets lost.
+        let mut state = self.state();
+        let stored = match state.changes.get(key) {
+            Some(touched) => touched.cloned(),
+            None => {
+                let document = state.document(&*self.0.backend)?;
+                document.get(key)?.map(ValueRef::to_value).transpose()?
+            }
+        };
+        let mut value = stored.unwrap_or_default();
         change(&mut value);
-        self.insert_value(key, value)
+        state.open()?.changes.set(key, value);
+        Ok(())
     }
 
     /// Removes every key and keeps the id: what Warden does when everybody signs out.
@@ -342,9 +359,11 @@ impl Session {
     pub async fn id(&self) -> Result<Option<SessionId>> {
         self.load().await?;
         let state = self.state();
-        Ok(match state.loaded {
-            Loaded::Row(_) => state.id.clone(),
-            Loaded::No | Loaded::Missing => None,
+        Ok(match (&state.stage, &state.loaded) {
+            (Stage::Committed(Commit { cookie: CookieChange::Set(id), .. }), _) => Some(id.clone()),
+            (Stage::Committed(Commit { cookie: CookieChange::Clear, .. }), _) => None,
+            (_, Loaded::Row(_)) => state.id.clone(),
+            (_, Loaded::No | Loaded::Missing) => None,
         })
     }
 
@@ -383,26 +402,68 @@ impl Session {
             return Ok(unchanged());
         }
         let _loading = self.0.loading.lock().await;
-        let pending = self.state().take()?;
-        let commit = self.0.backend.commit(pending).await?;
-        self.state().stage = Stage::Committed(commit.clone());
-        Ok(commit)
+        self.commit_locked().await
     }
 
     /// Commits, or answers what the handler's own commit did: for a middleware, which has a cookie
-    /// to write either way.
+    /// to write either way. Waits for a commit that is under way.
     ///
     /// # Errors
     ///
-    /// As for [`commit`](Self::commit).
+    /// As for [`commit`](Self::commit); an unknown outcome when the handler began a commit and
+    /// dropped it.
     pub async fn finish(&self) -> Result<Commit> {
+        let _loading = self.0.loading.lock().await;
         match &self.state().stage {
             Stage::Open => {}
             Stage::Committed(commit) => return Ok(commit.clone()),
             // The handler has seen its commit fail and answered as it saw fit.
-            Stage::Closed => return Ok(unchanged()),
+            Stage::Failed => return Ok(unchanged()),
+            Stage::Closed => {
+                return Err(Error::unknown_outcome("saving a session", "its commit was dropped"));
+            }
         }
-        self.commit().await
+        self.commit_locked().await
+    }
+
+    /// The commit, with `loading` held.
+    async fn commit_locked(&self) -> Result<Commit> {
+        let pending = self.state().take()?;
+        let result = self.0.backend.commit(pending).await;
+        let mut state = self.state();
+        state.stage = match &result {
+            Ok(commit) => {
+                // What is read afterwards is read under the new id.
+                if let CookieChange::Set(id) = &commit.cookie {
+                    state.id = Some(id.clone());
+                }
+                Stage::Committed(commit.clone())
+            }
+            Err(_) => Stage::Failed,
+        };
+        result
+    }
+
+    /// Whether the handler has asked for a change: whether it would miss one that is dropped.
+    #[cfg(feature = "http")]
+    pub(crate) fn asks_for_change(&self) -> bool {
+        let state = self.state();
+        !state.changes.is_empty() || state.action != Action::Keep
+    }
+
+    /// For a request that may keep no session: ends the old id if the handler asked for that, and
+    /// forgets every change. Says whether there is anything left to commit.
+    #[cfg(feature = "http")]
+    pub(crate) fn forget_changes(&self) -> bool {
+        let mut state = self.state();
+        let ends = state.action != Action::Keep && matches!(state.stage, Stage::Open);
+        if ends {
+            state.action = Action::Destroy;
+            state.changes = Changes::new();
+        } else {
+            state.stage = Stage::Failed;
+        }
+        ends
     }
 
     /// Ends the session if a commit has nothing to do, so that none has to be awaited.
@@ -427,11 +488,7 @@ impl Session {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) -> Result<()> {
-        let mut state = self.state();
-        if !matches!(state.stage, Stage::Open) {
-            return Err(committed());
-        }
-        change(&mut state);
+        change(self.state().open()?);
         Ok(())
     }
 
@@ -492,10 +549,16 @@ impl State {
         Ok(&**self.document.insert(document))
     }
 
-    fn take(&mut self) -> Result<Pending> {
-        if !matches!(self.stage, Stage::Open) {
-            return Err(committed());
+    /// The state, while it can still be changed.
+    fn open(&mut self) -> Result<&mut Self> {
+        match self.stage {
+            Stage::Open => Ok(self),
+            Stage::Closed | Stage::Failed | Stage::Committed(_) => Err(committed()),
         }
+    }
+
+    fn take(&mut self) -> Result<Pending> {
+        self.open()?;
         self.stage = Stage::Closed;
         let loaded = match &self.loaded {
             Loaded::Row(record) => Loaded::Row(record.clone()),
@@ -526,6 +589,10 @@ impl fmt::Debug for Session {
 
 fn unchanged() -> Commit {
     Commit { outcome: Outcome::Unchanged, cookie: CookieChange::Keep }
+}
+
+fn reserved() -> Error {
+    Error::value("changing a session", "session_id is not a key to store")
 }
 
 fn committed() -> Error {

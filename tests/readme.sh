@@ -9,12 +9,13 @@ for expected in 'cargo run --release --features cli -- serve' 'bash tests/run.sh
   grep -qF "$expected" <<<"$commands" || { echo "README.md does not show: $expected" >&2; exit 1; }
 done
 
-cargo build --release --features cli
+cargo build --locked --release --features cli
 folder=$(mktemp -d)
 trap 'kill -9 "${server:-}" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 # serve COMMAND...: starts the server and waits until it says where it listens.
 serve() {
+  : >"$folder/out"
   "$@" serve --listen 127.0.0.1:0 --database "sqlite://$folder/sessions.db" >"$folder/out" &
   server=$!
   for _ in $(seq 100); do

@@ -22,9 +22,10 @@ need() {
 
 command -v cargo >/dev/null || { echo "missing: cargo (install Rust 1.95 or newer)" >&2; exit 1; }
 need cc gcc libc6-dev
+need curl curl
 need ruby ruby
 need chromium chromium
 need chromedriver chromium-driver
 
-cargo build --features full --bins --examples
-cargo test --features full --no-fail-fast "$@"
+cargo build --locked --features full --bins --examples
+cargo test --locked --features full --no-fail-fast "$@"

@@ -14,6 +14,16 @@ WHERE {session_id} IN (
     :id, -- if collated
     :legacy, -- if collated and legacy
   ) -- if collated
+  AND ({session_id} = :id OR NOT EXISTS ( -- if legacy
+    SELECT 1 -- if legacy
+    FROM {table} AS private -- if legacy
+    WHERE private.{session_id} = :id -- if legacy
+      AND (FALSE -- if legacy
+        OR private.{updated_at} <= :idle_since -- if legacy and idle
+        OR private.{created_at} <= :born_since -- if legacy and lifetime
+        OR private.{expires_at} <= :now -- if legacy and expires_at
+      ) -- if legacy
+  )) -- if legacy
   AND {updated_at} > :idle_since -- if idle
   AND {created_at} > :born_since -- if lifetime
   AND ({expires_at} IS NULL OR {expires_at} > :now) -- if expires_at

@@ -246,7 +246,7 @@ pub async fn an_expired_session_is_not_replaced_by_a_raw_row<F: Fixture>() {
     fixture.put(id.as_str(), Some(TWO.as_bytes())).await;
     let manager = managed(store, IDLE);
     let session = manager.session(Some(id.clone()));
-    session.get::<i64>("n").await.unwrap();
-    session.insert("n", 3).unwrap();
-    assert_eq!(session.commit().await.unwrap().outcome, Outcome::Gone);
+    assert_eq!(session.get::<i64>("n").await.unwrap(), None);
+    session.renew().unwrap();
+    assert_eq!(session.commit().await.unwrap().outcome, Outcome::Unchanged);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use super::{Config, Finish};
+use super::{Asked, Config, Finish};
 use crate::error::Result;
 use crate::session::{BoxFuture, Commit, Outcome, Session};
 
@@ -29,7 +29,7 @@ pin_project! {
 struct Committing<B> {
     response: Response<B>,
     commit: BoxFuture<'static, Result<Commit>>,
-    loaded: bool,
+    asked: Asked,
     begun: Instant,
     config: Config,
 }
@@ -59,7 +59,12 @@ where
             else {
                 return Poll::Ready(Ok(response));
             };
-            let loaded = this.session.is_loaded();
+            if !config.keeps && !this.session.forget_changes() {
+                return Poll::Ready(Ok(response));
+            }
+            let session = &this.session;
+            let (loaded, changed) = (session.is_loaded(), session.asks_for_change());
+            let asked = Asked { loaded, changed };
             if this.session.close_if_quiet() {
                 let unchanged = Outcome::Unchanged;
                 config.report(response.extensions_mut(), unchanged, loaded, Duration::ZERO);
@@ -68,17 +73,16 @@ where
             let session = this.session.clone();
             let commit: BoxFuture<'static, _> = Box::pin(async move { session.finish().await });
             let begun = Instant::now();
-            *this.committing = Some(Committing { response, commit, loaded, begun, config });
+            *this.committing = Some(Committing { response, commit, asked, begun, config });
         }
         let Some(committing) = this.committing.as_mut() else {
             return Poll::Pending;
         };
         let result = ready!(committing.commit.as_mut().poll(cx));
-        let Some(Committing { response, loaded, begun, config, .. }) = this.committing.take()
-        else {
+        let Some(Committing { response, asked, begun, config, .. }) = this.committing.take() else {
             return Poll::Pending;
         };
-        Poll::Ready(Ok(config.finish(response, result, loaded, begun.elapsed())))
+        Poll::Ready(Ok(config.finish(response, result, asked, begun.elapsed())))
     }
 }
 

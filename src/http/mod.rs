@@ -55,16 +55,32 @@ impl<S> Clone for Sessions<S> {
 pub(crate) struct Config {
     pub(crate) cookie: Arc<CookieOptions>,
     pub(crate) commit_on_server_error: bool,
+    pub(crate) refuse_late_changes: bool,
     pub(crate) report: bool,
+    /// Whether this request's session may be kept: not over plain HTTP under `secure`.
+    pub(crate) keeps: bool,
 }
 
-/// How a response is to be finished: `None` if the request is to leave no trace.
+/// Put into a request's extensions by whoever accepts TLS, it says that the request came over it.
+///
+/// HTTP/1 requests do not say so themselves. Behind a proxy that ends TLS, use
+/// [`CookieOptions::assume_ssl`] instead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
+
+/// How a response is to be finished; taken when that begins.
 type Finish = Option<Config>;
 
 impl<S: Store> Sessions<S> {
     pub(crate) fn new(manager: SessionManager<S>) -> Self {
         let cookie = Arc::new(CookieOptions::default());
-        let config = Config { cookie, commit_on_server_error: true, report: false };
+        let config = Config {
+            cookie,
+            commit_on_server_error: true,
+            refuse_late_changes: true,
+            report: false,
+            keeps: true,
+        };
         Self { manager, config }
     }
 
@@ -75,11 +91,22 @@ impl<S: Store> Sessions<S> {
         let session = self.manager.session(id);
         request.extensions_mut().insert(session.clone());
         let cookie = &self.config.cookie;
-        let is_tls = || request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
-        // RAILS: with `secure`, a request over plain HTTP is neither committed nor answered.
-        let commits = !cookie.secure || cookie.assume_ssl || is_tls();
-        (session, commits.then(|| self.config.clone()))
+        let is_tls = || {
+            request.extensions().get::<OverTls>().is_some()
+                || request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
+        };
+        let keeps = !cookie.secure || cookie.assume_ssl || is_tls();
+        (session, Some(Config { keeps, ..self.config.clone() }))
     }
+}
+
+/// What the handler asked of its session.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// The row was asked for.
+    pub(crate) loaded: bool,
+    /// A change was asked for.
+    pub(crate) changed: bool,
 }
 
 impl Config {
@@ -93,15 +120,19 @@ impl Config {
         &self,
         response: Response<B>,
         result: Result<Commit>,
-        loaded: bool,
+        Asked { loaded, changed }: Asked,
         commit_time: Duration,
     ) -> Response<B> {
         let commit = match result {
             Ok(commit) => commit,
             Err(error) => return failed(error),
         };
-        if commit.outcome == Outcome::Conflict {
+        let late = commit.outcome == Outcome::Gone && changed && self.refuse_late_changes;
+        if late || commit.outcome == Outcome::Conflict {
             return refused(StatusCode::CONFLICT);
+        }
+        if !self.keeps {
+            return response;
         }
         let mut response = response;
         if let Err(error) = self.write_cookie(response.headers_mut(), &commit.cookie) {

@@ -22,7 +22,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// One statement, also with a legacy id; with both rows there, the private one is found.
     /// `None` for an id that is missing or whose row is past a timeout or its expiry, decided by
-    /// the database's clock.
+    /// the database's clock; a raw row does not take the place of a private one that has expired.
     ///
     /// # Errors
     ///

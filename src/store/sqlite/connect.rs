@@ -181,14 +181,13 @@ thread_local! {
 
 /// Lets the busy handler wait until then during `operation`; without it, it does not wait.
 pub(super) fn waiting<T>(until: Instant, operation: impl FnOnce() -> T) -> T {
-    struct Reset;
-    impl Drop for Reset {
+    struct Restore(Option<Instant>);
+    impl Drop for Restore {
         fn drop(&mut self) {
-            WAIT_UNTIL.set(None);
+            WAIT_UNTIL.set(self.0);
         }
     }
-    WAIT_UNTIL.set(Some(until));
-    let _reset = Reset;
+    let _restore = Restore(WAIT_UNTIL.replace(Some(until)));
     operation()
 }
 
@@ -240,7 +239,8 @@ fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::
     raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     raw.pragma_update(None, "mmap_size", i64::try_from(options.mmap_size).unwrap_or(i64::MAX))?;
     if options.read_only {
-        return Ok(());
+        // A connection of the user's own may have been opened for writing.
+        return raw.pragma_update(None, "query_only", true);
     }
     if let Some(bytes) = options.page_size {
         raw.pragma_update(None, "page_size", bytes)?;

@@ -49,8 +49,12 @@ pub(super) fn save(
         Save::Insert(insert) => self::insert(connection, statements, insert),
         Save::Update(update) => self::update(connection, statements, update),
     };
+    let sets_id = match save {
+        Save::Insert(_) => true,
+        Save::Update(update) => update.new_id.is_some(),
+    };
     match result {
-        Err(Fault::Sql(fault)) if is_duplicate(&fault) => Ok(Saved::Duplicate),
+        Err(Fault::Sql(fault)) if sets_id && is_duplicate(&fault) => Ok(Saved::Duplicate),
         result => result,
     }
 }

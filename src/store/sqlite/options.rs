@@ -178,6 +178,9 @@ impl SqliteBuilder {
     }
 
     /// Bytes of the file that are read through a memory map; 0 turns it off. 256 MiB by default.
+    ///
+    /// Whoever cuts the file short while it is mapped (`cp backup.db sessions.db`), or a failing
+    /// disk, then ends the process with a signal: replace a live database by SQLite's own backup.
     pub fn mmap_size(mut self, bytes: u64) -> Self {
         self.mmap_size = bytes;
         self
@@ -191,14 +194,15 @@ impl SqliteBuilder {
 
     /// How many writes may wait for the writer before further ones are refused as overload.
     pub fn queue(mut self, writes: usize) -> Self {
-        self.queue = writes.max(1);
+        self.queue = writes.clamp(1, 1 << 20);
         self
     }
 
     /// The longest that an operation may take, waiting for locks and the queue included; the answer
     /// of a write that is under way then is waited for 0.2 seconds more.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        // What does not fit the clock means for ever.
+        self.deadline = deadline.min(Duration::from_secs(365 * 86_400));
         self
     }
 

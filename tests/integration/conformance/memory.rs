@@ -123,8 +123,10 @@ impl Memory {
 impl Store for Memory {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         let private = StoredId::from(lookup.private);
-        let ids = [Some(private), lookup.legacy.map(StoredId::from)];
         let mut table = self.table();
+        let hidden = table.is_taken(private.as_str())
+            && table.alive(private.as_str(), lookup.timeouts).is_none();
+        let ids = [Some(private), lookup.legacy.map(StoredId::from).filter(|_| !hidden)];
         let twin =
             lookup.legacy.is_some_and(|id| table.alive(id.as_str(), lookup.timeouts).is_some());
         Ok(ids.into_iter().flatten().find_map(|id| {
