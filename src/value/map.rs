@@ -105,11 +105,13 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let entries: Vec<(String, Value)> =
             entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        let mut places = HashMap::with_capacity(entries.len());
-        let repeats = entries
-            .iter()
-            .enumerate()
-            .any(|(at, (key, _))| places.insert(key.as_str(), at).is_some());
+        let mut places = HashMap::new();
+        let repeats = match entries.len() {
+            // For few keys a comparison of each with each is the fastest.
+            0..=16 => (1..entries.len())
+                .any(|at| entries[..at].iter().any(|(key, _)| *key == entries[at].0)),
+            _ => entries.iter().any(|(key, _)| places.insert(key.as_str(), ()).is_some()),
+        };
         if !repeats {
             return Self { entries, indifferent: false };
         }

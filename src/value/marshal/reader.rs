@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         let back = self.follow()?;
         let mut item = self.item()?;
         item.linked = back.is_some();
-        self.charge(1)?;
+        self.charge(1 + self.at.saturating_sub(item.start) / 4)?;
         if self.depth == MAX_DEPTH {
             return Err(Stop::Deep);
         }
@@ -136,8 +136,13 @@ impl<'a> Reader<'a> {
         self.peek() == Some(b'0')
     }
 
-    /// Goes to the end of an item, however much of it was read.
+    /// Goes to the end of an item, however much of it was read. Behind a link there is nothing to
+    /// do: reading goes on at the link.
     pub(crate) fn skip_item(&mut self, item: &mut Item<'a>) -> Read<()> {
+        if item.linked {
+            item.variables = 0;
+            return Ok(());
+        }
         self.at = item.start;
         item.variables = 0;
         self.skip(1)
@@ -279,7 +284,6 @@ impl<'a> Reader<'a> {
     /// A text with the encoding that its variables give it. Where they hold nothing else they are
     /// read past; else they stay to be read.
     fn text(&mut self, bytes: &'a [u8], item: &mut Item<'a>) -> Read<TextRef<'a>> {
-        self.charge(bytes.len() / 8)?;
         let mut text = TextRef { bytes, encoding: EncodingRef::Binary };
         while item.variables > 0 {
             let start = self.at;
@@ -291,6 +295,8 @@ impl<'a> Reader<'a> {
                     None => others = true,
                 }
             }
+            // They are read at every link to the text.
+            self.charge((self.at - start) / 2)?;
             if others {
                 self.at = start;
                 break;
@@ -336,10 +342,14 @@ impl<'a> Reader<'a> {
         }
         let mut reader = Reader { source: self.source, at: end, depth: 0, budget: self.budget };
         let mut encoding = EncodingRef::Binary;
-        for _ in 0..reader.int()?.max(0) {
+        // Ruby writes one variable, and this is read at every link to the symbol.
+        if reader.int()? > 0 {
             let at = reader.at;
-            reader.scanned(|scanner| scanner.name(&mut Skip))?;
-            encoding = reader.encoding(self.plain_name(at))?.unwrap_or(encoding);
+            let name = self.plain_name(at);
+            if matches!(name.bytes, b"E" | b"encoding") {
+                reader.scanned(|scanner| scanner.name(&mut Skip))?;
+                encoding = reader.encoding(name)?.unwrap_or(encoding);
+            }
         }
         if bytes.is_ascii() && encoding.reads_ascii() {
             encoding = EncodingRef::Ascii;

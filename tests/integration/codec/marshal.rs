@@ -261,6 +261,21 @@ fn nesting_and_bombs_are_harmless() {
     assert!(used.bytes_max < 1 << 20, "{}", used.bytes_max);
     assert_eq!(carried(bomb.dump()), bomb.dump());
 
+    // Many links to one large value, to one with many variables, and to one with many modules.
+    let one =
+        |large: &[u8]| [b"\x04\x08[\x03\x51\xc3\x00", large, &b"@\x06".repeat(50_000)].concat();
+    let variables = [b"I\"\x06a\x02\xff\x7f".to_vec(), b":\x06@0".repeat(32_767)].concat();
+    let modules = [b"e:\x06M".repeat(30_000), b"[\x00".to_vec()].concat();
+    let list = [b"[\x02\xff\x7f".to_vec(), b"0".repeat(32_767)].concat();
+    for large in [variables, modules, list] {
+        let started = std::time::Instant::now();
+        let object = Object::from_dump(one(&large)).unwrap();
+        object.as_ref().to_value().unwrap();
+        let _ = object.deserialize::<Json>();
+        let _ = describe(object.dump());
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
+
     for claim in ["[", "{", "\"", "l+", "o:\x06a", "S:\x06a", "I\"\x00", "u:\x06a"] {
         let bytes = [b"\x04\x08", claim.as_bytes(), b"\x04\xff\xff\xff\x3f00"].concat();
         let used = allocation_counter::measure(|| {
