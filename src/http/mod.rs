@@ -129,7 +129,9 @@ impl Config {
         };
         let late = commit.outcome == Outcome::Gone && changed && self.refuse_late_changes;
         if late || commit.outcome == Outcome::Conflict {
-            return refused(StatusCode::CONFLICT);
+            let mut response = refused(StatusCode::CONFLICT);
+            self.report(response.extensions_mut(), commit.outcome, loaded, commit_time);
+            return response;
         }
         if !self.keeps {
             return response;
