@@ -40,6 +40,8 @@ pub use record::{
 };
 pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 #[cfg(feature = "sqlite")]
+pub use rusqlite;
+#[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};
 pub use table::{Schema, Table};

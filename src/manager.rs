@@ -19,7 +19,8 @@ const ID_TRIES: usize = 3;
 /// What happens when somebody else has changed the row since it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// This request's own changes of top-level keys are applied to the fresh row. The default.
+    /// This request's own changes of top-level keys are applied to the fresh row: keys that it did
+    /// not touch survive, and of a key that both changed the later commit's value is. The default.
     #[default]
     Merge,
     /// The row is overwritten, as Rails does: what the other wrote is lost.
@@ -31,17 +32,18 @@ pub enum Policy {
 /// Settings of a [`SessionManager`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManagerOptions {
-    /// What happens on a concurrent change.
+    /// What happens on a concurrent change; [`Policy::Merge`] by default.
     pub policy: Policy,
     /// Whether rows of gem 1.x, stored under their raw id, are found and re-keyed: the gem's
-    /// default. The opposite is its `secure_session_only`.
+    /// default, and ours. The opposite is its `secure_session_only`.
     pub legacy_fallback: bool,
-    /// Idle timeout and lifetime.
+    /// Idle timeout and lifetime; none by default. A request that never asks for the session does
+    /// not count as a use of it.
     pub timeouts: Timeouts,
     /// With an idle timeout, an unchanged session is touched at most this often, or twice per
-    /// idle timeout if that is more often.
+    /// idle timeout if that is more often. A minute by default.
     pub touch_interval: Duration,
-    /// The longest that a commit goes on merging.
+    /// The longest that a commit goes on merging; five seconds by default.
     pub deadline: Duration,
 }
 

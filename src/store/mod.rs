@@ -32,7 +32,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a row: one INSERT, or one UPDATE keyed by the id it was found under, never an
     /// upsert: a destroyed session is not revived.
     ///
-    /// The guard is compared null-safe and byte by byte. A row past its timeouts is gone.
+    /// The guard is compared null-safe and byte by byte. A row that is missing or past its timeouts
+    /// is `Gone`, whatever the guard; one that is there with other data is `Conflict`; a new id that
+    /// any row has, expired or not, is `Duplicate`.
     ///
     /// # Errors
     ///

@@ -73,8 +73,9 @@ async fn open(url: &str) -> Result<SqliteStore> {
     let builder = SqliteStore::url(url)?;
     let builder = if names_mode { builder } else { builder.create(true) };
     builder.open().await.map_err(|error| {
-        let advice = "its folder has to exist and to be writable";
-        Error::config("starting the service", format!("--database {url}: {error}; {advice}"))
+        let is_place = error.is_unavailable() || error.is_read_only();
+        let advice = if is_place { "; its folder has to exist and to be writable" } else { "" };
+        Error::config("starting the service", format!("--database {url}: {error}{advice}"))
     })
 }
 

@@ -1,20 +1,22 @@
 //! What a request handler holds.
 
+mod backend;
+mod outcome;
+
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{Changes, Codec, Document};
+use crate::codec::{Changes, Document};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
-use crate::record::Record;
 use crate::value::{Map, Value, ValueRef};
+
+pub(crate) use backend::{Action, Backend, BoxFuture, Loaded, Pending};
+pub use outcome::{Commit, CookieChange, Outcome, SessionInfo};
 
 /// The key that answers the public id in Rails and is never stored.
 const VIRTUAL_KEY: &str = "session_id";
@@ -48,37 +50,6 @@ struct Inner {
     loading: tokio::sync::Mutex<()>,
 }
 
-/// A future that a sealed trait hands out.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The manager with its store's type erased.
-pub(crate) trait Backend: Send + Sync {
-    fn codec(&self) -> &dyn Codec;
-    /// Whether a commit has nothing to do for this row while nobody changes it.
-    fn is_settled(&self, record: &Record) -> bool;
-    fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Record>>>;
-    fn commit(&self, pending: Pending) -> BoxFuture<'_, Result<Commit>>;
-}
-
-/// What is known of the row.
-pub(crate) enum Loaded {
-    /// Nobody has asked.
-    No,
-    /// There is none, or the request bore no usable id: the session is new.
-    Missing,
-    /// It was found.
-    Row(Record),
-}
-
-/// What becomes of the id at the commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Keep,
-    Renew,
-    Reset,
-    Destroy,
-}
-
 struct State {
     id: Option<SessionId>,
     loaded: Loaded,
@@ -97,68 +68,6 @@ enum Stage {
     /// The commit failed, and whoever asked for it was told.
     Failed,
     Committed(Commit),
-}
-
-/// What a commit has to work with.
-pub(crate) struct Pending {
-    pub(crate) id: Option<SessionId>,
-    pub(crate) loaded: Loaded,
-    pub(crate) document: Option<Box<dyn Document>>,
-    pub(crate) changes: Changes,
-    pub(crate) action: Action,
-}
-
-/// What a commit did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// A new row was written under a new id.
-    Created,
-    /// The row was written, or moved to another id.
-    Saved,
-    /// Nothing had to be written.
-    Unchanged,
-    /// Somebody else had changed the row; the keys that either changed are in it now. Of a key that
-    /// both changed, the later commit's value is.
-    Merged,
-    /// The session had been destroyed, renewed or had expired meanwhile; nothing was written.
-    Gone,
-    /// Somebody else had changed the row, and the policy is to reject; nothing was written.
-    Conflict,
-    /// The session was destroyed.
-    Destroyed,
-}
-
-/// What a commit did, and what the browser has to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
-    /// What became of the row.
-    pub outcome: Outcome,
-    /// What becomes of the cookie.
-    pub cookie: CookieChange,
-}
-
-/// What becomes of the cookie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CookieChange {
-    /// The browser keeps what it has: no header.
-    Keep,
-    /// The browser gets this id.
-    Set(SessionId),
-    /// The browser's id is dead.
-    Clear,
-}
-
-/// The life of a session, without its id or content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionInfo {
-    /// When it began, by the database's clock.
-    pub created_at: Option<SystemTime>,
-    /// When it was last saved or touched.
-    pub updated_at: Option<SystemTime>,
-    /// Bytes in its data column.
-    pub size: usize,
 }
 
 impl Session {
@@ -265,6 +174,9 @@ impl Session {
     }
 
     /// Changes the value of a key in place, however deep; a key that is not there begins as nil.
+    ///
+    /// Safe between clones of this handle. Between requests the key's whole value is what is merged:
+    /// of two that change the same key at the same time, the later commit's value is.
     ///
     /// # Errors
     ///
