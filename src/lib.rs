@@ -38,9 +38,9 @@ pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
 };
-pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
+pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};

@@ -47,6 +47,25 @@ async fn a_save_waits_for_the_lock() {
     assert_eq!(data(&store, &id).await.unwrap(), "two");
 }
 
+/// The first write of a store opens its connection, and waits for the lock like any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_save_of_a_lazy_store_waits_for_the_lock() {
+    let place = Place::rails();
+    let builder = place.builder().lazy(true).deadline(Duration::from_secs(20));
+    let store = builder.open().await.unwrap();
+    let lock = Lock::take(&place);
+    let id = new_id();
+    let waiting = tokio::spawn({
+        let (store, id) = (store.clone(), id.clone());
+        async move { insert(&store, &id, "one").await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished());
+    drop(lock);
+    waiting.await.unwrap().unwrap();
+    assert_eq!(data(&store, &id).await.unwrap(), "one");
+}
+
 #[tokio::test]
 async fn a_lock_past_the_deadline_is_a_timeout_and_nothing_is_written() {
     let place = Place::rails();

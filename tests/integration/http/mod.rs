@@ -2,6 +2,7 @@
 
 mod commit;
 mod cookies;
+mod late;
 mod services;
 
 use std::convert::Infallible;
