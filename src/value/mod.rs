@@ -12,6 +12,7 @@ mod map;
 pub(crate) mod marshal;
 pub(crate) mod number;
 mod object;
+mod ser;
 mod serde_bridge;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -155,7 +156,8 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// When the value has no counterpart, for instance a map whose keys are no texts.
+    /// When the value has no counterpart, for instance a map whose keys are no texts, or holds a
+    /// float that is not finite. The message names the type and never the value.
     pub fn from_serialize<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self> {
         serde_bridge::from_serialize(value)
     }

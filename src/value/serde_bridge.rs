@@ -9,15 +9,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
 use super::de::Owned;
+use super::ser::{self, Unfit};
 use super::{BigInt, Encoding, Hash, Map, Text, Value, json};
 use crate::error::{Error, Result};
 
 pub(super) fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Value> {
-    serde_json::to_value(value).map(Value::from).map_err(|_| {
-        Error::value(
-            "storing a session value",
-            format!("a {} cannot be stored", std::any::type_name::<T>()),
-        )
+    ser::build(value).map_err(|unfit| {
+        let name = std::any::type_name::<T>();
+        let problem = match unfit {
+            Unfit::NotFinite => format!("a {name} holds a float that is not finite"),
+            Unfit::Other => format!("a {name} cannot be stored"),
+        };
+        Error::value("storing a session value", problem)
     })
 }
 

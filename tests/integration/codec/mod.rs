@@ -11,5 +11,6 @@ mod marshal;
 mod null;
 mod rails;
 mod ruby;
+mod serde_values;
 mod session;
 mod support;
