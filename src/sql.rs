@@ -96,17 +96,21 @@ pub(crate) enum Param {
     NewId,
     Data,
     GuardData,
+    StoredId,
     Now,
     IdleSince,
     BornSince,
     ExpiresAt,
+    IdleMicros,
+    LifetimeMicros,
+    ExpiryMicros,
     After,
     Limit,
     Key,
-    StoredId,
+    Keys,
 }
 
-const PARAMS: [(&str, Param); 13] = [
+const PARAMS: [(&str, Param); 17] = [
     ("id", Param::Id),
     ("legacy", Param::Legacy),
     ("new_id", Param::NewId),
@@ -116,9 +120,13 @@ const PARAMS: [(&str, Param); 13] = [
     ("idle_since", Param::IdleSince),
     ("born_since", Param::BornSince),
     ("expires_at", Param::ExpiresAt),
+    ("idle_micros", Param::IdleMicros),
+    ("lifetime_micros", Param::LifetimeMicros),
+    ("expiry_micros", Param::ExpiryMicros),
     ("after", Param::After),
     ("limit", Param::Limit),
     ("key", Param::Key),
+    ("keys", Param::Keys),
     ("stored_id", Param::StoredId),
 ];
 
@@ -127,8 +135,11 @@ const PARAMS: [(&str, Param); 13] = [
 pub(crate) struct Dialect {
     /// Stands round a quoted name.
     pub(crate) quote: char,
-    /// Stands before a numbered placeholder.
+    /// Stands before a placeholder's number.
     pub(crate) placeholder: char,
+    /// Whether placeholders are numbered, so that a parameter is bound once however often it
+    /// stands in a statement; else each place is bound in its turn.
+    pub(crate) numbered: bool,
 }
 
 impl Dialect {
@@ -144,9 +155,6 @@ impl Dialect {
         parts.join(".")
     }
 }
-
-/// A name in the files and the quoted text that stands for it.
-pub(crate) type Names = [(&'static str, String)];
 
 /// A statement ready to be prepared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +180,12 @@ impl Variants {
     }
 
     /// The variant of these call flags, rendered at its first use and kept.
-    pub(crate) fn get(&self, dialect: Dialect, names: &Names, call: Flags) -> Result<&Statement> {
+    pub(crate) fn get(
+        &self,
+        dialect: Dialect,
+        names: &[(&'static str, String)],
+        call: Flags,
+    ) -> Result<&Statement> {
         let slot = &self.rendered[call.index(self.choices)];
         if let Some(statement) = slot.get() {
             return Ok(statement);
@@ -191,7 +204,7 @@ impl Variants {
 pub(crate) fn render(
     file: &str,
     dialect: Dialect,
-    names: &Names,
+    names: &[(&'static str, String)],
     flags: Flags,
 ) -> Result<Statement> {
     let mut lines = Vec::new();
@@ -247,7 +260,12 @@ fn ends_list(next: &str) -> bool {
         || next.starts_with("WHERE")
 }
 
-fn substitute(line: &str, dialect: Dialect, names: &Names, out: &mut Statement) -> Result<()> {
+fn substitute(
+    line: &str,
+    dialect: Dialect,
+    names: &[(&'static str, String)],
+    out: &mut Statement,
+) -> Result<()> {
     let mut rest = line;
     while let Some(at) = rest.find(['{', ':']) {
         let (before, token) = rest.split_at(at);
@@ -272,12 +290,16 @@ fn substitute(line: &str, dialect: Dialect, names: &Names, out: &mut Statement) 
 
 /// Numbers a parameter at its first appearance; a later one refers to the same number.
 fn push_placeholder(param: Param, dialect: Dialect, out: &mut Statement) {
+    out.sql.push(dialect.placeholder);
+    if !dialect.numbered {
+        out.params.push(param);
+        return;
+    }
     let known = out.params.iter().position(|known| *known == param);
     let number = known.unwrap_or_else(|| {
         out.params.push(param);
         out.params.len() - 1
     }) + 1;
-    out.sql.push(dialect.placeholder);
     out.sql.push_str(&number.to_string());
 }
 
@@ -289,7 +311,7 @@ fn fault(problem: String) -> Error {
 mod tests {
     use super::*;
 
-    const SQLITE: Dialect = Dialect { quote: '"', placeholder: '?' };
+    const SQLITE: Dialect = Dialect { quote: '"', placeholder: '?', numbered: true };
 
     fn text(file: &str, flags: Flags) -> Result<Statement> {
         render(file, SQLITE, &[("table", SQLITE.quoted("a\"b"))], flags)

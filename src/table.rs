@@ -118,6 +118,8 @@ pub struct Schema {
     pub data_type: String,
     /// The most bytes the data column takes, where it has a limit.
     pub data_limit: Option<u64>,
+    /// The most characters the data column takes, where it counts these (`varchar(n)`).
+    pub data_limit_chars: Option<u64>,
     /// Whether the id column has a unique index.
     pub unique_id: bool,
     /// Whether the id column compares otherwise than byte by byte.

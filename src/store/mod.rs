@@ -1,7 +1,11 @@
 //! Stores: rows in, rows out.
 
 #[cfg(feature = "sqlite")]
+mod call;
+#[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
+#[cfg(feature = "sqlite")]
+mod statements;
 
 use std::future::Future;
 

@@ -10,9 +10,10 @@ use rusqlite::config::DbConfig;
 
 use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
-use super::statements::{Name, Statements};
+use super::statements::statements;
 use crate::error::{Error, Kind, Result};
 use crate::sql::Flags;
+use crate::store::statements::{Name, Statements, split};
 use crate::table::{Schema, Table};
 
 /// Statements that a connection keeps prepared: all variants that a service uses.
@@ -124,7 +125,7 @@ impl Connection {
     pub(super) fn inspect(&self) -> Result<Arc<Statements>> {
         let table = &self.shared.options.table;
         let schema = inspect(&self.raw, table)?;
-        let statements = Arc::new(Statements::new(table, schema));
+        let statements = Arc::new(statements(table, schema));
         self.shared.learn(Arc::clone(&statements));
         Ok(statements)
     }
@@ -137,8 +138,8 @@ impl Connection {
             return Ok(false);
         }
         let key = table.named_primary_key().unwrap_or("id").to_owned();
-        let statements =
-            Statements::new(table, Schema { primary_key: Some(key), ..Schema::default() });
+        let schema = Schema { primary_key: Some(key), ..Schema::default() };
+        let statements = statements(table, schema);
         let make = || -> Result<bool> {
             if has_table(&self.raw, table)? {
                 return Ok(false);
@@ -255,14 +256,6 @@ fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::
     raw.pragma_update(None, "synchronous", synchronous)
 }
 
-/// `main.sessions` → its database, if named, and the bare name.
-fn split(table: &Table) -> (Option<&str>, &str) {
-    match table.name().rsplit_once('.') {
-        Some((database, bare)) => (Some(database), bare),
-        None => (None, table.name()),
-    }
-}
-
 type Column = (String, String, i64);
 
 fn columns(raw: &rusqlite::Connection, table: &Table) -> rusqlite::Result<Vec<Column>> {
@@ -320,6 +313,7 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
         expires_at: column("expires_at").is_some(),
         data_type: data_type.clone(),
         data_limit: u64::try_from(limit).ok(),
+        data_limit_chars: None,
         collated_id: collated,
     })
 }

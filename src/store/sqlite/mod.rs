@@ -1,12 +1,12 @@
 //! The store on SQLite: direct readers, one writer.
 
-pub(crate) mod connect;
+mod connect;
 mod error;
 mod operations;
 mod options;
 mod readers;
 mod rows;
-pub(crate) mod statements;
+mod statements;
 mod writer;
 
 use std::fmt;

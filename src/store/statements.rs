@@ -1,0 +1,225 @@
+//! The statements of a table: a database's files of `sql/` with what the table was found to have.
+
+use crate::error::Result;
+use crate::sql::{Dialect, Flag, Flags, Statement, Variants};
+use crate::table::{Schema, Table};
+
+/// Which file; each database's folder under `sql/` has them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Find,
+    Insert,
+    Update,
+    Exists,
+    Destroy,
+    Scan,
+    Delete,
+    Rekey,
+    Clear,
+    Create,
+    IndexId,
+    IndexUpdated,
+}
+
+impl Name {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Find,
+        Self::Insert,
+        Self::Update,
+        Self::Exists,
+        Self::Destroy,
+        Self::Scan,
+        Self::Delete,
+        Self::Rekey,
+        Self::Clear,
+        Self::Create,
+        Self::IndexId,
+        Self::IndexUpdated,
+    ];
+
+    /// The flags by which its calls differ.
+    pub(crate) const fn choices(self) -> &'static [Flag] {
+        use Flag::{
+            After, Age, Data, Expiry, Guard, Idle, Legacy, Lifetime, Payload, Rekey, Restart, Touch,
+        };
+        match self {
+            Self::Find => &[Legacy, Idle, Lifetime],
+            Self::Update => &[Idle, Lifetime, Guard, Data, Rekey, Restart, Touch, Expiry],
+            Self::Exists => &[Idle, Lifetime, Guard],
+            Self::Destroy => &[Legacy],
+            Self::Scan => &[Idle, Lifetime, Age, After, Payload],
+            Self::Delete => &[Idle, Lifetime, Age],
+            Self::Insert
+            | Self::Rekey
+            | Self::Clear
+            | Self::Create
+            | Self::IndexId
+            | Self::IndexUpdated => &[],
+        }
+    }
+}
+
+/// A database's files, in the order of [`Name::ALL`].
+pub(crate) type Files = [&'static str; 12];
+
+/// The files of a folder under `sql/`; one that is missing is an error of the compiler.
+macro_rules! files {
+    ($folder:literal) => {
+        $crate::store::statements::files!(@each $folder:
+            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
+            "create", "index_id", "index_updated")
+    };
+    (@each $folder:literal: $($name:literal),*) => {
+        [$(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/sql/", $folder, "/", $name, ".sql"
+        ))),*]
+    };
+}
+pub(crate) use files;
+
+/// The names in the files and the quoted text that stands for each.
+pub(crate) type Names = Vec<(&'static str, String)>;
+
+/// What the store knows of its table, and the statements made for it.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    pub(crate) schema: Schema,
+    /// Whether the data column holds bytes, not text.
+    pub(crate) binary: bool,
+    dialect: Dialect,
+    names: Names,
+    files: [Variants; 12],
+}
+
+impl Statements {
+    /// `names` are those that [`names`] does not know: `key` and what the database needs besides.
+    pub(crate) fn new(
+        dialect: Dialect,
+        files: &Files,
+        table: &Table,
+        schema: Schema,
+        mut names: Names,
+    ) -> Self {
+        let flags = Flags::default()
+            .with(Flag::CreatedAt, schema.created_at)
+            .with(Flag::UpdatedAt, schema.updated_at)
+            .with(Flag::ExpiresAt, schema.expires_at)
+            .with(Flag::Collated, schema.collated_id);
+        let file = |name: Name| Variants::new(files[name as usize], name.choices(), flags);
+        names.extend(common_names(dialect, table));
+        Self {
+            binary: ["blob", "bytea", "binary"].iter().any(|kind| schema.data_type.contains(kind)),
+            schema,
+            dialect,
+            names,
+            files: Name::ALL.map(file),
+        }
+    }
+
+    /// The variant of a statement that these call flags choose.
+    pub(crate) fn get(&self, name: Name, call: Flags) -> Result<&Statement> {
+        self.files[name as usize].get(self.dialect, &self.names, call)
+    }
+}
+
+fn common_names(dialect: Dialect, table: &Table) -> Names {
+    vec![
+        ("table", dialect.quoted_path(table.name())),
+        ("session_id", dialect.quoted(table.session_id())),
+        ("data", dialect.quoted(table.data())),
+        ("created_at", dialect.quoted("created_at")),
+        ("updated_at", dialect.quoted("updated_at")),
+        ("expires_at", dialect.quoted("expires_at")),
+    ]
+}
+
+/// `app.sessions` → its schema, if named, and the bare name.
+pub(crate) fn split(table: &Table) -> (Option<&str>, &str) {
+    match table.name().rsplit_once('.') {
+        Some((schema, bare)) => (Some(schema), bare),
+        None => (None, table.name()),
+    }
+}
+
+/// The name that Rails gives an index.
+pub(crate) fn index_name(table: &Table, column: &str) -> String {
+    format!("index_{}_on_{column}", split(table).1)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// What tables have, by which statements differ.
+    pub(crate) const TABLE: [&str; 4] = ["created_at", "updated_at", "expires_at", "collated"];
+
+    /// A schema for each subset of [`TABLE`], and the subset as bits.
+    pub(crate) fn schemas() -> impl Iterator<Item = (usize, Schema)> {
+        (0..1_usize << TABLE.len()).map(|bits| {
+            let has = |bit: usize| bits >> bit & 1 == 1;
+            let schema = Schema {
+                primary_key: Some("id".into()),
+                created_at: has(0),
+                updated_at: has(1),
+                expires_at: has(2),
+                collated_id: has(3),
+                ..Schema::default()
+            };
+            (bits, schema)
+        })
+    }
+
+    /// Every statement with every combination of what calls can ask for.
+    pub(crate) fn variants() -> impl Iterator<Item = (Name, Flags)> {
+        Name::ALL.into_iter().flat_map(|name| {
+            Flags::default().variants(name.choices()).map(move |call| (name, call))
+        })
+    }
+
+    /// One line a statement: on Rails' table every combination of what calls ask for; on every
+    /// other table the combinations in which a table's columns show: nothing asked and all asked.
+    pub(crate) fn check_golden(file: &str, make: impl Fn(Schema) -> Statements) {
+        let mut text = String::new();
+        for (bits, schema) in schemas() {
+            let statements = make(schema);
+            let has = (0..4).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]);
+            let _ = writeln!(text, "# table with: {}", has.collect::<Vec<_>>().join(", "));
+            for (name, call) in variants() {
+                let asked = call.index(name.choices());
+                let extreme = asked == 0 || asked + 1 == 1 << name.choices().len();
+                if bits == 0b0011 || extreme {
+                    let statement = statements.get(name, call).unwrap();
+                    let sql = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let _ = writeln!(text, "{name:?}/{asked:b}: {sql} {:?}", statement.params);
+                }
+            }
+        }
+        let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        for (at, (is, was)) in text.lines().zip(golden.lines()).enumerate() {
+            assert_eq!(is, was, "line {} of {path}; UPDATE_GOLDEN=1 writes it anew", at + 1);
+        }
+        assert_eq!(text.lines().count(), golden.lines().count());
+    }
+
+    /// Whether the store would send this: an UPDATE that sets nothing is never asked for, and a
+    /// timeout whose column is missing is refused before it comes to SQL.
+    pub(crate) fn is_sent(bits: usize, name: Name, sql: &str) -> bool {
+        let sets_nothing = name == Name::Update && sql.contains("SET\nWHERE");
+        let asks_missing = (0..2).any(|bit| bits >> bit & 1 == 0 && sql.contains(TABLE[bit]));
+        let makes = matches!(name, Name::Create | Name::IndexId | Name::IndexUpdated);
+        !sets_nothing && !asks_missing && !makes
+    }
+
+    #[test]
+    fn files_stand_in_the_order_of_their_names() {
+        for (at, name) in Name::ALL.into_iter().enumerate() {
+            assert_eq!(name as usize, at);
+        }
+    }
+}
