@@ -184,6 +184,13 @@ pub enum StoredId {
 }
 
 impl StoredId {
+    /// Takes a column's bytes if they have the shape of a private or a legacy id.
+    pub fn parse(stored: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(stored).ok()?;
+        let private = PrivateId::parse(text).map(Self::Private);
+        private.or_else(|| LegacyId::parse(text).map(Self::Legacy))
+    }
+
     /// The column's text.
     pub fn as_str(&self) -> &str {
         match self {

@@ -12,7 +12,7 @@ mod manager;
 mod rails;
 mod record;
 mod session;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 mod store;
 mod table;
@@ -41,6 +41,8 @@ pub use record::{
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
+#[cfg(feature = "postgres")]
+pub use store::postgres::{PostgresBuilder, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};

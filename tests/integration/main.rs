@@ -9,3 +9,5 @@ mod http;
 mod layers;
 #[cfg(feature = "cli")]
 mod serve;
+#[path = "servers_stub.rs"]
+mod servers;

@@ -11,7 +11,7 @@ use jiff::tz::Offset;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::error::{Error, Kind, Result};
-use crate::id::{LegacyId, PrivateId, StoredId};
+use crate::id::StoredId;
 use crate::record::{Record, Row, RowKey};
 
 /// A time as Rails writes it into SQLite: `YYYY-MM-DD HH:MM:SS.ffffff`, without the fraction when
@@ -91,7 +91,7 @@ pub(super) fn record(
     row: &rusqlite::Row<'_>,
     read_at: SystemTime,
 ) -> rusqlite::Result<Option<Record>> {
-    let Some(id) = stored_id(row.get_ref(0)?) else {
+    let Some(id) = bytes(row.get_ref(0)?).and_then(StoredId::parse) else {
         return Ok(None);
     };
     Ok(Some(Record {
@@ -127,12 +127,6 @@ pub(super) fn row(row: &rusqlite::Row<'_>) -> Result<Row> {
         created_at: time(get(4)?),
         updated_at: time(get(5)?),
     })
-}
-
-fn stored_id(value: ValueRef<'_>) -> Option<StoredId> {
-    let text = std::str::from_utf8(bytes(value)?).ok()?;
-    let private = PrivateId::parse(text).map(StoredId::Private);
-    private.or_else(|| LegacyId::parse(text).map(StoredId::Legacy))
 }
 
 /// The one copy of the data on its way out.

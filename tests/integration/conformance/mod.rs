@@ -2,5 +2,6 @@
 
 pub(crate) mod memory;
 mod model;
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod statements;

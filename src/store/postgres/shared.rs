@@ -1,0 +1,253 @@
+//! What all clones of a store share: the pool, what the table was found to have, and the way in
+//! which an operation is tried.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Object;
+use tokio::time::timeout_at;
+
+use super::connection::{Connection, Fault, Progress};
+use super::error::{Remedy, error, remedy};
+use super::hosts::{Pool, pool_error};
+use super::inspect;
+use super::operations::Operation;
+use super::options::PostgresBuilder;
+use super::statements::{creating, statements};
+use crate::error::{Error, Result};
+use crate::sql::Flags;
+use crate::store::statements::{Name, Statements};
+
+/// A write that is under way when the deadline passes may be answered a moment later: that nothing
+/// was written is worth more than that nobody knows.
+const LAST_WORD: Duration = Duration::from_millis(200);
+/// Connections of the pool that may turn out dead, one after another, before an operation gives up.
+const LOST: u32 = 3;
+
+pub(super) struct Shared {
+    pub(super) options: PostgresBuilder,
+    pool: Pool,
+    /// Begins a transaction with time limits of its own, for poolers.
+    pub(super) begin: String,
+    /// What the table was last found to have; `None` until it was first looked at.
+    statements: RwLock<Option<Arc<Statements>>>,
+    in_flight: AtomicUsize,
+}
+
+/// Counts an operation while it runs or waits.
+struct InFlight<'s>(&'s AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    pub(super) fn new(options: PostgresBuilder) -> Result<Self> {
+        let millis = options.deadline.as_millis().max(2);
+        Ok(Self {
+            begin: format!(
+                "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {}",
+                millis / 2
+            ),
+            pool: Pool::new(&options)?,
+            options,
+            statements: RwLock::new(None),
+            in_flight: AtomicUsize::new(0),
+        })
+    }
+
+    /// Whether a transaction pooler stands between us and the server.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pool.is_pooled()
+    }
+
+    /// Closes the connections that are idle, and each other one when its operation ends.
+    pub(super) fn close(&self) {
+        self.pool.objects.close();
+    }
+
+    /// Connects once and looks at the table, which is made first where that is wanted.
+    pub(super) async fn open(&self) -> Result<()> {
+        let progress = Progress::default();
+        let until = Instant::now() + self.options.deadline;
+        let doing = "connecting to PostgreSQL";
+        let work = async { self.connection(doing, &progress).await.map(drop) };
+        self.bounded(doing, until, &progress, work).await
+    }
+
+    /// Runs an operation; it ends by the deadline.
+    pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
+        let progress = Progress::default();
+        let until = Instant::now() + self.options.deadline;
+        let attempts = self.attempts(&operation, until, &progress);
+        self.bounded(O::DOING, until, &progress, attempts).await
+    }
+
+    /// Makes the table if it is missing; says whether it did.
+    pub(super) async fn create_table(&self) -> Result<bool> {
+        let doing = "creating the sessions table";
+        let progress = Progress::default();
+        let until = Instant::now() + self.options.deadline;
+        let work = async {
+            let statements = Arc::new(creating(&self.options.table));
+            let object = self.checkout(doing).await?;
+            let connection = Connection::new(object, statements, self, &progress);
+            self.make_table(&connection).await.map_err(|fault| fault.into_error(doing))
+        };
+        self.bounded(doing, until, &progress, work).await
+    }
+
+    /// Looks at the table, renders statements for what it has, and keeps them for everybody.
+    pub(super) async fn inspect(
+        &self,
+        client: &tokio_postgres::Client,
+    ) -> Result<Arc<Statements>, Fault> {
+        let table = &self.options.table;
+        let found = inspect::find(client, table).await?;
+        let found = found.ok_or_else(|| inspect::missing_table(table))?;
+        let statements = Arc::new(statements(table, found));
+        *self.statements.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(Arc::clone(&statements));
+        Ok(statements)
+    }
+
+    async fn bounded<T>(
+        &self,
+        doing: &'static str,
+        until: Instant,
+        progress: &Progress,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let _in_flight = self.enter(doing)?;
+        let mut work = pin!(work);
+        if let Ok(result) = timeout_at(until.into(), &mut work).await {
+            return result;
+        }
+        if !progress.is_unknown() {
+            return Err(progress.timeout(doing));
+        }
+        match timeout_at((until + LAST_WORD).into(), work).await {
+            Ok(result) => result,
+            Err(_) if progress.is_unknown() => {
+                Err(Error::unknown_outcome(doing, "the server did not answer by the deadline"))
+            }
+            Err(_) => Err(progress.timeout(doing)),
+        }
+    }
+
+    fn enter(&self, doing: &'static str) -> Result<InFlight<'_>> {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let in_flight = InFlight(&self.in_flight);
+        if before >= self.pool.size() + self.options.queue {
+            return Err(Error::overloaded(doing, "too many operations wait for a connection"));
+        }
+        Ok(in_flight)
+    }
+
+    async fn attempts<O: Operation>(
+        &self,
+        operation: &O,
+        until: Instant,
+        progress: &Progress,
+    ) -> Result<O::Output> {
+        let (mut lost, mut renewed) = (0, false);
+        loop {
+            let mut connection = self.connection(O::DOING, progress).await?;
+            let fault = match operation.run(&mut connection).await {
+                Ok(output) => return Ok(output),
+                Err(Fault::Ours(error)) => return Err(error),
+                Err(Fault::Sql(fault)) => fault,
+            };
+            match remedy(&fault) {
+                Remedy::Lost if progress.is_unknown() => {
+                    return Err(Error::unknown_outcome(
+                        O::DOING,
+                        "the connection was lost after the statement was sent",
+                    ));
+                }
+                Remedy::Lost if lost < LOST => {
+                    lost += 1;
+                    connection.discard();
+                }
+                Remedy::Leave if !renewed => {
+                    renewed = true;
+                    connection.discard();
+                    // The others lead to the same server.
+                    self.pool.objects.retain(|_, _| false);
+                }
+                Remedy::Inspect | Remedy::Prepare if !renewed => {
+                    renewed = true;
+                    if !self.renew(&mut connection, &fault).await? {
+                        return Err(error(O::DOING, &fault));
+                    }
+                }
+                Remedy::Repeat if Instant::now() < until => {
+                    drop(connection);
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                _ => return Err(error(O::DOING, &fault)),
+            }
+        }
+    }
+
+    /// Looks at the table again and says whether a second try can end otherwise.
+    async fn renew(
+        &self,
+        connection: &mut Connection<'_>,
+        fault: &tokio_postgres::Error,
+    ) -> Result<bool> {
+        let before = Arc::clone(&connection.statements);
+        connection.forget_prepared()?;
+        connection.inspect().await.map_err(|fault| fault.into_error(inspect::DOING))?;
+        Ok(remedy(fault) == Remedy::Prepare || connection.statements.schema != before.schema)
+    }
+
+    async fn connection<'s>(
+        &'s self,
+        doing: &'static str,
+        progress: &'s Progress,
+    ) -> Result<Connection<'s>> {
+        let known = self.statements.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let object = self.checkout(doing).await?;
+        if let Some(statements) = known {
+            return Ok(Connection::new(object, statements, self, progress));
+        }
+        let statements = Arc::new(creating(&self.options.table));
+        let mut connection = Connection::new(object, statements, self, progress);
+        let first = async {
+            if self.options.create {
+                self.make_table(&connection).await?;
+            }
+            connection.inspect().await
+        };
+        first.await.map_err(|fault| fault.into_error(inspect::DOING))?;
+        Ok(connection)
+    }
+
+    async fn checkout(&self, doing: &'static str) -> Result<Object> {
+        self.pool.objects.get().await.map_err(|fault| pool_error(doing, fault, &self.pool))
+    }
+
+    /// Several statements in one message are one transaction.
+    async fn make_table(&self, connection: &Connection<'_>) -> Result<bool, Fault> {
+        if connection.has_table(&self.options.table).await? {
+            return Ok(false);
+        }
+        let statements = creating(&self.options.table);
+        let mut sql = String::new();
+        for name in [Name::Create, Name::IndexId, Name::IndexUpdated] {
+            sql.push_str(&statements.get(name, Flags::default())?.sql);
+            sql.push_str(";\n");
+        }
+        match connection.batch(&sql).await {
+            Ok(()) => Ok(true),
+            // Somebody else may have made it meanwhile.
+            Err(_) if connection.has_table(&self.options.table).await? => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+}
