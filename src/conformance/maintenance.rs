@@ -1,7 +1,7 @@
 //! Tasks, on any table.
 
 use super::MaintenanceFixture;
-use super::support::{ONE, TWO, assert_rows, new_id, rows, seeded};
+use super::support::{ONE, TWO, assert_rows, holds, new_id, rows, seeded};
 use crate::record::{Filter, Row, RowKey, Saved, Scan};
 use crate::store::Maintenance;
 
@@ -77,7 +77,7 @@ pub async fn scan_reads_data_when_asked<F: MaintenanceFixture>() {
     let mut data: Vec<_> =
         store.scan(&scan).await.unwrap().into_iter().map(|row| row.data).collect();
     data.sort();
-    assert!(data == [None, Some(ONE.into())]);
+    assert!(data[0].is_none() && holds::<F>(data[1].as_ref(), ONE));
 }
 
 /// Those and no others; keys without a row count for nothing.

@@ -69,13 +69,18 @@ pub(super) async fn rows<F: Fixture>(fixture: &F) -> Vec<RawRow> {
 /// Asserts that these are all the rows there are.
 pub(super) async fn assert_rows<F: Fixture>(fixture: &F, expected: &[(&str, Option<&str>)]) {
     let row = |(id, data): &(&str, Option<&str>)| {
-        ((*id).to_owned(), data.map(|data| data.as_bytes().to_vec()))
+        ((*id).to_owned(), data.map(|data| F::stored_form(data).into_bytes()))
     };
     let mut expected: Vec<RawRow> = expected.iter().map(row).collect();
     expected.sort();
     let actual = rows(fixture).await;
     // Ids and data stay out of the message, as everywhere.
     assert!(actual == expected, "the table holds other rows: {} of them", actual.len());
+}
+
+/// Whether the column's data are these, in the form in which it gives them back.
+pub(super) fn holds<F: Fixture>(data: Option<&Bytes>, expected: &str) -> bool {
+    data.is_some_and(|data| data == F::stored_form(expected).as_bytes())
 }
 
 /// Runs all of these at the same time.

@@ -29,6 +29,10 @@ pub(crate) trait Layout: Send + Sync + 'static {
     fn builder(builder: PostgresBuilder) -> PostgresBuilder {
         builder
     }
+
+    fn stored_form(data: &str) -> String {
+        data.to_owned()
+    }
 }
 
 /// A schema of its own, and a connection beside the store's.
@@ -92,6 +96,10 @@ impl<L: Layout> Fixture for Schema<L> {
             );
             assert_eq!(self.raw.execute(&sql, &[&id, &by.as_secs_f64()]).await.unwrap(), 1);
         }
+    }
+
+    fn stored_form(data: &str) -> String {
+        L::stored_form(data)
     }
 }
 
@@ -226,5 +234,36 @@ layouts! {
                 created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL);";
         const TYPE: &'static str = "jsonb";
         const BYTES: &'static str = "convert_to(data::text, 'UTF8')";
+
+        /// Keys by length and then by bytes, a space after each colon and comma.
+        fn stored_form(data: &str) -> String {
+            fn write(value: &serde_json::Value, out: &mut String) {
+                use std::fmt::Write as _;
+                match value {
+                    serde_json::Value::Object(map) => {
+                        let mut keys: Vec<&String> = map.keys().collect();
+                        keys.sort_by_key(|key| (key.len(), key.as_bytes()));
+                        for (at, key) in keys.into_iter().enumerate() {
+                            let before = if at == 0 { "{" } else { ", " };
+                            write!(out, "{before}\"{key}\": ").unwrap();
+                            write(&map[key], out);
+                        }
+                        out.push_str(if map.is_empty() { "{}" } else { "}" });
+                    }
+                    serde_json::Value::Array(items) => {
+                        for (at, item) in items.iter().enumerate() {
+                            out.push_str(if at == 0 { "[" } else { ", " });
+                            write(item, out);
+                        }
+                        out.push_str(if items.is_empty() { "[]" } else { "]" });
+                    }
+                    other => write!(out, "{other}").unwrap(),
+                }
+            }
+            let mut out = String::new();
+            write(&serde_json::from_str(data).unwrap(), &mut out);
+            out
+        }
+
     } manager merges times maintenance maintenance_times;
 }
