@@ -41,6 +41,8 @@ pub use record::{
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use store::any::{AnyBuilder, AnyStore};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{PostgresBuilder, PostgresStore};
 #[cfg(feature = "sqlite")]

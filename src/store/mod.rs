@@ -1,6 +1,8 @@
 //! Stores: rows in, rows out.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) mod any;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod call;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

@@ -9,5 +9,5 @@ mod http;
 mod layers;
 #[cfg(feature = "cli")]
 mod serve;
-#[path = "servers_stub.rs"]
+#[path = "../servers/mod.rs"]
 mod servers;

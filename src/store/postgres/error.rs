@@ -67,73 +67,96 @@ pub(super) fn error(doing: &'static str, error: &tokio_postgres::Error) -> Error
     Error::new(kind, doing, problem).advice(advice).code_is(code.code().to_owned())
 }
 
+type Described = (Kind, &'static str, &'static str);
+
 /// Kind, problem and advice for an SQLSTATE.
-fn described(code: &str) -> (Kind, &'static str, &'static str) {
-    match code {
-        "57014" => (
+fn described(code: &str) -> Described {
+    let exact = EXACT.iter().find(|(codes, _)| codes.contains(&code));
+    let class = CLASSES.iter().find(|(class, _)| code.starts_with(class));
+    let found = exact.map(|(_, found)| *found).or(class.map(|(_, found)| *found));
+    found.unwrap_or((Kind::Database, "the server refused the statement", ""))
+}
+
+const EXACT: [(&[&str], Described); 11] = [
+    (
+        &["57014"],
+        (
             Kind::Timeout,
             "the server ended the statement at its time limit, or an operator cancelled it",
             "nothing was written",
         ),
-        "55P03" => (
+    ),
+    (
+        &["55P03"],
+        (
             Kind::Timeout,
             "another transaction held the row's lock until the deadline",
             "nothing was written",
         ),
-        "40001" | "40P01" => (
+    ),
+    (
+        &["40001", "40P01"],
+        (
             Kind::Timeout,
             "transactions stood in each other's way until the deadline",
             "nothing was written",
         ),
-        "25006" => (
+    ),
+    (
+        &["25006"],
+        (
             Kind::ReadOnly,
             "the server takes no writes",
             "name the primary, or several hosts and target_session_attrs=read-write",
         ),
-        "42501" => (
+    ),
+    (
+        &["42501"],
+        (
             Kind::Config,
             "the user may not do this to the table",
             "grant it SELECT, INSERT, UPDATE and DELETE",
         ),
-        "42P01" | "42703" | "42883" | "42804" | "23502" | "0A000" => (
+    ),
+    (
+        &["42P01", "42703", "42883", "42804", "23502", "0A000"],
+        (
             Kind::Schema,
             "the statement does not fit the table",
             "compare the table with the names that were configured",
         ),
-        "26000" | "42P05" => (
+    ),
+    (
+        &["26000", "42P05"],
+        (
             Kind::Config,
             "the server does not know the prepared statement",
             "behind a pooler in transaction mode turn pgbouncer on",
         ),
-        "53300" => (
-            Kind::Overloaded,
-            "the server has no connection left",
-            "allow more, or lower max_connections here",
-        ),
-        "53100" => (Kind::StorageFull, "the disk is full", "free space, or trim old sessions"),
-        "22021" | "22P05" => (
+    ),
+    (&["53100"], (Kind::StorageFull, "the disk is full", "free space, or trim old sessions")),
+    (
+        &["22021", "22P05"],
+        (
             Kind::Value,
             "the data are not text in the database's encoding",
             "use a codec that writes text, or a bytea column",
         ),
-        "22P02" | "22P03" => (
+    ),
+    (
+        &["22P02", "22P03"],
+        (
             Kind::Value,
             "the data do not have the form of the column's type",
             "choose the serializer that Rails uses with this column",
         ),
-        "22001" => (Kind::Value, "a value is too long for its column", "widen the column"),
-        "57P01" | "57P02" | "57P03" | "57P05" => {
-            (Kind::Unavailable, "the server is going down or starting", "try again later")
-        }
-        code if code.starts_with("08") => {
-            (Kind::Unavailable, "the connection to the server was lost", "try again later")
-        }
-        code if code.starts_with("53") => {
-            (Kind::Overloaded, "the server is out of a resource", "try again later")
-        }
-        code if code.starts_with("28") => {
-            (Kind::Config, "the server refused the user", "check user, password and pg_hba.conf")
-        }
-        _ => (Kind::Database, "the server refused the statement", ""),
-    }
-}
+    ),
+    (&["22001"], (Kind::Value, "a value is too long for its column", "widen the column")),
+];
+
+const CLASSES: [(&str, Described); 4] = [
+    ("57P", (Kind::Unavailable, "the server is going down or starting", "try again later")),
+    ("08", (Kind::Unavailable, "the connection to the server was lost", "try again later")),
+    ("53", (Kind::Overloaded, "the server is out of a resource", "try again later")),
+    ("28", (Kind::Config, "the server refused the user", "check user, password and pg_hba.conf")),
+];

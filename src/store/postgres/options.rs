@@ -50,6 +50,11 @@ impl PostgresBuilder {
         self
     }
     /// x
+    pub fn lazy(mut self, on: bool) -> Self {
+        self.lazy = on;
+        self
+    }
+    /// x
     pub fn deadline(mut self, n: Duration) -> Self {
         self.deadline = n;
         self

@@ -11,9 +11,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use sqlbypass::{
-    CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager, SqliteStore,
-};
+use sqlbypass::{AnyStore, CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager};
 
 use self::listener::Signals;
 
@@ -34,8 +32,15 @@ What is refused answers 4xx, what fails 5xx, both with {\"error\": \"...\"}.";
 #[derive(Args, Debug)]
 #[command(after_help = API)]
 pub(crate) struct Options {
-    /// Where the sessions are; the file and its table are made when missing
-    #[arg(long, value_name = "URL", default_value = "sqlite://sessions.db")]
+    /// Where the sessions are: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE; the table,
+    /// and SQLite's file, are made when missing
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite://sessions.db"
+    )]
     database: String,
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
@@ -67,15 +72,18 @@ async fn serve(options: Options) -> Result<()> {
     store.close().await
 }
 
-/// Opens the database and makes what is missing, unless the URL names a mode of its own.
-async fn open(url: &str) -> Result<SqliteStore> {
-    let names_mode = url.split_once('?').is_some_and(|(_, query)| query.contains("mode="));
-    let builder = SqliteStore::url(url)?;
-    let builder = if names_mode { builder } else { builder.create(true) };
-    builder.open().await.map_err(|error| {
-        let is_place = error.is_unavailable() || error.is_read_only();
+/// Opens the database and makes what is missing, unless a SQLite URL names a mode of its own.
+async fn open(url: &str) -> Result<AnyStore> {
+    let is_file = url.starts_with("sqlite:");
+    let names_mode =
+        is_file && url.split_once('?').is_some_and(|(_, query)| query.contains("mode="));
+    let open = async { AnyStore::url(url)?.create(!names_mode).open().await };
+    open.await.map_err(|error: Error| {
+        let is_place = is_file && (error.is_unavailable() || error.is_read_only());
         let advice = if is_place { "; its folder has to exist and to be writable" } else { "" };
-        Error::config("starting the service", format!("--database {url}: {error}{advice}"))
+        // A server's URL holds a password.
+        let shown = if is_file { format!(" {url}") } else { String::new() };
+        Error::config("starting the service", format!("--database{shown}: {error}{advice}"))
     })
 }
 

@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, REFERRER_POLICY};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
-use sqlbypass::{CommitFailure, CommitReport, Outcome, SessionLayer, SqliteStore};
+use sqlbypass::{AnyStore, CommitFailure, CommitReport, Outcome, SessionLayer};
 
 use super::answer::{Answer, Refusal};
 use super::api::{self, LoadTime};
@@ -15,7 +15,7 @@ use super::page;
 
 /// The page and the API, with sessions from this layer.
 pub(super) fn service(
-    layer: &SessionLayer<SqliteStore>,
+    layer: &SessionLayer<AnyStore>,
 ) -> impl Service<Request<Incoming>, Response = Answer, Error = Infallible, Future: Send + 'static>
 + Clone
 + Send

@@ -1,0 +1,136 @@
+//! What all databases are measured with: the rows, the operations, the tasks.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Throughput};
+use sqlbypass::{Insert, Lookup, Save, Saved, SessionId, Store, StoredId, Update};
+use tokio::runtime::Runtime;
+
+/// Name, bytes of data, and rows in the table: about 60 MB at each size, all in the page cache.
+pub(crate) const SIZES: [(&str, usize, usize); 3] =
+    [("600b", 600, 100_000), ("4kb", 4_096, 15_000), ("32kb", 32_768, 2_000)];
+pub(crate) const TASKS: [usize; 2] = [1, 64];
+pub(crate) const OPERATIONS: [Operation; 4] =
+    [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Operation {
+    Find,
+    Save,
+    Insert,
+    /// Nine finds, one save.
+    Mix,
+}
+
+impl Operation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Find => "find",
+            Self::Save => "save",
+            Self::Insert => "insert",
+            Self::Mix => "mix",
+        }
+    }
+
+    /// The operation of step `n`.
+    pub(crate) fn at(self, n: usize) -> Self {
+        match self {
+            Self::Mix if n.is_multiple_of(10) => Self::Save,
+            Self::Mix => Self::Find,
+            other => other,
+        }
+    }
+}
+
+pub(crate) struct Bed {
+    pub(crate) ids: Vec<SessionId>,
+    size: usize,
+    next: AtomicUsize,
+}
+
+impl Bed {
+    pub(crate) fn new(size: usize, rows: usize) -> Self {
+        let id = |_| SessionId::generate().expect("randomness");
+        Self { ids: (0..rows).map(id).collect(), size, next: AtomicUsize::new(0) }
+    }
+
+    /// Steps through the ids in an order that is the same in every run and jumps about.
+    pub(crate) fn id(&self) -> (usize, &SessionId) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        (n, &self.ids[n.wrapping_mul(7_919) % self.ids.len()])
+    }
+
+    pub(crate) fn data(&self, n: usize) -> Bytes {
+        let text = format!("{{\"value\":{{\"n\":{n},\"t\":\"");
+        let mut data = text.into_bytes();
+        data.resize(self.size.saturating_sub(3), b'x');
+        data.extend_from_slice(b"\"}}");
+        data.into()
+    }
+}
+
+pub(crate) async fn ours<S: Store>(store: &S, bed: &Bed, operation: Operation) {
+    let (n, id) = bed.id();
+    match operation.at(n) {
+        Operation::Find | Operation::Mix => {
+            let found = store.find(&Lookup::with_legacy(id)).await.expect("a find");
+            assert!(black_box(found).is_some());
+        }
+        Operation::Save => {
+            let update = Update::new(StoredId::from(id.private())).data(bed.data(n));
+            let saved = store.save(&Save::Update(update)).await.expect("a save");
+            assert_eq!(saved, Saved::Applied);
+        }
+        Operation::Insert => {
+            let id = SessionId::generate().expect("randomness").private();
+            let insert = Insert { id, data: bed.data(n), expires_in: None };
+            let saved = store.save(&Save::Insert(insert)).await.expect("an insert");
+            assert_eq!(saved, Saved::Applied);
+        }
+    }
+}
+
+/// Time for `iterations` operations by `tasks` concurrent tasks.
+pub(crate) fn concurrently<S: Store + Clone>(
+    runtime: &Runtime,
+    store: &S,
+    bed: &Arc<Bed>,
+    operation: Operation,
+    tasks: usize,
+    iterations: u64,
+) -> Duration {
+    runtime.block_on(async {
+        let left = Arc::new(AtomicUsize::new(usize::try_from(iterations).expect("a count")));
+        let begun = Instant::now();
+        let handles: Vec<_> = (0..tasks)
+            .map(|_| {
+                let (store, bed, left) = (store.clone(), Arc::clone(bed), Arc::clone(&left));
+                tokio::spawn(async move {
+                    while left
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                        .is_ok()
+                    {
+                        ours(&store, &bed, operation).await;
+                    }
+                })
+            })
+            .collect();
+        for handle in handles {
+            handle.await.expect("a task");
+        }
+        begun.elapsed()
+    })
+}
+
+pub(crate) fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group
+        .throughput(Throughput::Elements(1))
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(10);
+}

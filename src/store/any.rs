@@ -1,0 +1,197 @@
+//! A store chosen by its URL, for programs that take the database as a setting.
+
+use crate::error::{Error, Result};
+use crate::id::{PrivateId, StoredId};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+#[cfg(feature = "postgres")]
+use crate::store::postgres::{PostgresBuilder, PostgresStore};
+#[cfg(feature = "sqlite")]
+use crate::store::sqlite::{SqliteBuilder, SqliteStore};
+use crate::store::{Maintenance, Store};
+use crate::table::{Schema, Table};
+
+/// A store of whichever database the URL names, among those whose features are on.
+///
+/// | URL | store |
+/// | --- | --- |
+/// | `sqlite:…` | [`SqliteStore`](crate::SqliteStore) |
+/// | `postgres://…`, `postgresql://…` | `PostgresStore` |
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use sqlbypass::{AnyStore, Json, SessionManager};
+///
+/// let store = AnyStore::url("sqlite::memory:")?.create(true).open().await?;
+/// let sessions = SessionManager::new(store, Json);
+/// # Ok::<(), sqlbypass::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct AnyStore(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteStore),
+    #[cfg(feature = "postgres")]
+    Postgres(PostgresStore),
+}
+
+/// Settings that every database has; the stores' own builders have more.
+#[derive(Clone, Debug)]
+pub struct AnyBuilder(Settings);
+
+#[derive(Clone, Debug)]
+enum Settings {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteBuilder),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresBuilder>),
+}
+
+/// Runs the same on whichever store it is.
+macro_rules! each {
+    ($kind:expr, $store:ident => $work:expr) => {
+        match $kind {
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite($store) => $work,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres($store) => $work,
+        }
+    };
+}
+
+/// Changes the builder, whichever it is.
+macro_rules! set {
+    ($settings:expr, $builder:ident => $work:expr) => {
+        AnyBuilder(match $settings {
+            #[cfg(feature = "sqlite")]
+            Settings::Sqlite($builder) => Settings::Sqlite($work),
+            #[cfg(feature = "postgres")]
+            Settings::Postgres($builder) => Settings::Postgres(Box::new($work)),
+        })
+    };
+}
+
+impl AnyStore {
+    /// Settings by URL.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is wrong, or its database's feature is off.
+    pub fn url(url: &str) -> Result<AnyBuilder> {
+        let scheme = url.split(':').next().unwrap_or_default();
+        match scheme {
+            #[cfg(feature = "sqlite")]
+            "sqlite" => Ok(AnyBuilder(Settings::Sqlite(SqliteStore::url(url)?))),
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => {
+                Ok(AnyBuilder(Settings::Postgres(Box::new(PostgresStore::url(url)?))))
+            }
+            // The scheme alone: the rest may hold a password.
+            _ => Err(Error::config(
+                "choosing a store by its URL",
+                "it begins with no scheme of a database that is compiled in",
+            )
+            .advice(
+                "write sqlite://file.db or postgres://user@host/database, and turn the feature on",
+            )),
+        }
+    }
+
+    /// Finishes what is under way and closes the connections.
+    ///
+    /// # Errors
+    ///
+    /// As the store's own `close`.
+    pub async fn close(&self) -> Result<()> {
+        each!(&self.0, store => store.close().await)
+    }
+}
+
+impl AnyBuilder {
+    /// The names of the table and its columns.
+    #[must_use]
+    pub fn table(self, table: Table) -> Self {
+        set!(self.0, builder => builder.table(table))
+    }
+
+    /// Makes the table (and SQLite's file) when missing.
+    #[must_use]
+    pub fn create(self, create: bool) -> Self {
+        set!(self.0, builder => builder.create(create))
+    }
+
+    /// Opens while the database is down.
+    #[must_use]
+    pub fn lazy(self, lazy: bool) -> Self {
+        set!(self.0, builder => builder.lazy(lazy))
+    }
+
+    /// The longest that an operation may take.
+    #[must_use]
+    pub fn deadline(self, deadline: std::time::Duration) -> Self {
+        set!(self.0, builder => builder.deadline(deadline))
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    ///
+    /// As the store's own builder.
+    pub async fn open(self) -> Result<AnyStore> {
+        Ok(AnyStore(match self.0 {
+            #[cfg(feature = "sqlite")]
+            Settings::Sqlite(builder) => Kind::Sqlite(builder.open().await?),
+            #[cfg(feature = "postgres")]
+            Settings::Postgres(builder) => Kind::Postgres(builder.open().await?),
+        }))
+    }
+}
+
+impl Store for AnyStore {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        each!(&self.0, store => store.find(lookup).await)
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        each!(&self.0, store => store.save(save).await)
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        each!(&self.0, store => store.destroy(lookup).await)
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        each!(&self.0, store => store.touch(id, timeouts).await)
+    }
+}
+
+impl Maintenance for AnyStore {
+    async fn create(&self) -> Result<bool> {
+        each!(&self.0, store => store.create().await)
+    }
+
+    async fn inspect(&self) -> Result<Schema> {
+        each!(&self.0, store => store.inspect().await)
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
+        each!(&self.0, store => store.scan(scan).await)
+    }
+
+    async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
+        each!(&self.0, store => store.delete(keys, filter).await)
+    }
+
+    async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
+        each!(&self.0, store => store.rekey(row, new_id).await)
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        each!(&self.0, store => store.clear().await)
+    }
+}
