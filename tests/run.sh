@@ -23,7 +23,12 @@ need() {
 command -v cargo >/dev/null || { echo "missing: cargo (install Rust 1.95 or newer)" >&2; exit 1; }
 need cc gcc libc6-dev
 need curl curl
+need openssl openssl
 need ruby ruby
+need pgbouncer pgbouncer
+need setpriv util-linux
+# Debian keeps the server's programs off the PATH.
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 need chromium chromium
 need chromedriver chromium-driver
 

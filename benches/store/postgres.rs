@@ -1,5 +1,5 @@
 //! The floor on PostgreSQL: `pgbench -M prepared` with the same statement, table and number of
-//! connections. It asks for 128 rows in turn, which are always in its processor's cache.
+//! connections. It asks for 8 rows in turn, which are always in its processor's cache.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::servers::{Options, Postgres};
 /// Concurrent tasks, and the connections that they and pgbench share.
 const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
 /// Different rows that pgbench asks for.
-const SCRIPTS: usize = 128;
+const SCRIPTS: usize = 8;
 
 pub(crate) fn postgres(c: &mut Criterion, runtime: &Runtime) {
     if !Postgres::available() {
@@ -136,14 +136,13 @@ impl Floor {
         }
     }
 
-    /// The time of so many operations, without that of connecting.
+    /// The time of so many operations, by the rate of one second.
     fn time(&self, operation: Operation, connections: usize, iterations: u64) -> Duration {
-        let each = (iterations as usize).div_ceil(connections).max(20);
         let mut command = Command::new("pgbench");
         command.args(&self.arguments).env("PGPASSWORD", &self.password);
         command.args(["--no-vacuum", "--protocol=prepared"]);
         command.args([format!("--client={connections}"), format!("--jobs={}", connections.min(2))]);
-        command.arg(format!("--transactions={each}"));
+        command.arg("--time=1");
         command.arg(format!("--define=data={}", self.data));
         command.arg("--define=raw=0123456789abcdef0123456789abcdef");
         for (n, id) in self.ids.iter().enumerate() {

@@ -4,6 +4,7 @@
 
 mod codec;
 mod conformance;
+mod harness;
 mod hostile;
 mod http;
 mod layers;

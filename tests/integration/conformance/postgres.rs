@@ -55,7 +55,7 @@ impl<L: Layout> Fixture for Schema<L> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let server = Postgres::shared();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("conformance_{}_{number}", std::process::id());
+        let name = format!("conformance_{number}");
         let raw = server.connect("postgres").await;
         raw.batch_execute(&format!("CREATE SCHEMA {name}")).await.unwrap();
         raw.batch_execute(&L::SCHEMA.replace("{schema}", &name)).await.unwrap();

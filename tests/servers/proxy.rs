@@ -1,0 +1,180 @@
+//! A TCP proxy that misbehaves on demand.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What becomes of the bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Mode {
+    /// They go through.
+    Pass,
+    /// Each piece waits so long, in both directions.
+    Delay(Duration),
+    /// At most so many bytes a second, in both directions.
+    Rate(u64),
+    /// Nothing goes through; connections stay open, and new ones are accepted.
+    Hole,
+    /// The server hears everything, and its answers do not come back.
+    Mute,
+    /// As `Mute`, from the moment the client sends these bytes, on that connection only.
+    MuteAfter(&'static [u8]),
+    /// New connections are ended at once.
+    Refuse,
+}
+
+/// A proxy in front of a server on this machine; it ends when this is dropped.
+pub(crate) struct Proxy {
+    port: u16,
+    mode: watch::Sender<Mode>,
+    counts: Arc<Counts>,
+    open: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    accepting: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    connections: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Proxy {
+    pub(crate) async fn start(server_port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (mode, watched) = watch::channel(Mode::Pass);
+        let counts = Arc::new(Counts::default());
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let server = SocketAddr::from(([127, 0, 0, 1], server_port));
+        let (counted, opened) = (Arc::clone(&counts), Arc::clone(&open));
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                counted.connections.fetch_add(1, Ordering::Relaxed);
+                if *watched.borrow() == Mode::Refuse {
+                    continue;
+                }
+                let work = forward(client, server, watched.clone(), Arc::clone(&counted));
+                opened.lock().unwrap().push(tokio::spawn(work));
+            }
+        });
+        Self { port, mode, counts, open, accepting }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn set(&self, mode: Mode) {
+        self.mode.send_replace(mode);
+    }
+
+    /// Ends all connections that are open.
+    pub(crate) fn cut(&self) {
+        for connection in self.open.lock().unwrap().drain(..) {
+            connection.abort();
+        }
+    }
+
+    /// Connections so far.
+    pub(crate) fn connections(&self) -> u64 {
+        self.counts.connections.load(Ordering::Relaxed)
+    }
+
+    /// Bytes so far, in both directions.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.counts.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn forward(
+    client: TcpStream,
+    server: SocketAddr,
+    mode: watch::Receiver<Mode>,
+    counts: Arc<Counts>,
+) {
+    // A server that is down ends the client's connection.
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let (muted, hears) = watch::channel(false);
+    let there = Pipe { mode: mode.clone(), counts: &counts, muted: Some(muted), hears: None };
+    let back = Pipe { mode, counts: &counts, muted: None, hears: Some(hears) };
+    tokio::select! {
+        () = there.run(from_client, to_server) => {}
+        () = back.run(from_server, to_client) => {}
+    }
+}
+
+/// One direction of a connection.
+struct Pipe<'c> {
+    mode: watch::Receiver<Mode>,
+    counts: &'c Counts,
+    /// The client's direction tells the server's when it has seen what mutes it.
+    muted: Option<watch::Sender<bool>>,
+    hears: Option<watch::Receiver<bool>>,
+}
+
+impl Pipe<'_> {
+    async fn run(mut self, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+        let mut buffer = vec![0; 16 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let piece = &buffer[..count];
+            self.look_at(piece);
+            self.wait(count).await;
+            if to.write_all(piece).await.is_err() {
+                return;
+            }
+            self.counts.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn look_at(&self, piece: &[u8]) {
+        let (Mode::MuteAfter(word), Some(muted)) = (&*self.mode.borrow(), &self.muted) else {
+            return;
+        };
+        if piece.windows(word.len()).any(|bytes| bytes == *word) {
+            muted.send_replace(true);
+        }
+    }
+
+    /// Returns when a piece may go on.
+    async fn wait(&mut self, count: usize) {
+        loop {
+            let mode = self.mode.borrow_and_update().clone();
+            let from_server = self.hears.is_some();
+            match mode {
+                Mode::Delay(time) => return tokio::time::sleep(time).await,
+                Mode::Rate(bytes) => {
+                    let time = Duration::from_secs_f64(count as f64 / bytes as f64);
+                    return tokio::time::sleep(time).await;
+                }
+                Mode::Mute if !from_server => return,
+                Mode::MuteAfter(_) if !self.is_muted() => return,
+                Mode::Pass | Mode::Refuse => return,
+                Mode::Hole | Mode::Mute | Mode::MuteAfter(_) => {}
+            }
+            // An error means that the proxy ends, and this connection with it.
+            if self.mode.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_muted(&self) -> bool {
+        self.hears.as_ref().is_some_and(|hears| *hears.borrow())
+    }
+}
