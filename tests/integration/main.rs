@@ -8,6 +8,7 @@ mod harness;
 mod hostile;
 mod http;
 mod layers;
+mod postgres;
 #[cfg(feature = "cli")]
 mod serve;
 #[path = "../servers/mod.rs"]

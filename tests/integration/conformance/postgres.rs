@@ -116,7 +116,7 @@ macro_rules! layouts {
 }
 
 /// As Rails' migration makes it.
-const RAILS: &str = "
+pub(crate) const RAILS: &str = "
     CREATE TABLE {schema}.sessions (
         id bigserial PRIMARY KEY, session_id character varying NOT NULL, data text,
         created_at timestamp(6) without time zone NOT NULL,
