@@ -1,5 +1,7 @@
 //! Stores: rows in, rows out.
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
