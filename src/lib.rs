@@ -26,6 +26,8 @@ pub mod internals {
 
 pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
 pub use cookie::{CookieOptions, SameSite, Spelling};
+#[cfg(feature = "postgres")]
+pub use deadpool_postgres;
 pub use error::{Error, Result};
 #[cfg(feature = "http")]
 pub use http::{
@@ -44,11 +46,15 @@ pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use store::any::{AnyBuilder, AnyStore};
 #[cfg(feature = "postgres")]
-pub use store::postgres::{PostgresBuilder, PostgresStore};
+pub use store::postgres::{
+    ChannelBinding, PostgresBuilder, PostgresStore, SslMode, TargetSessionAttrs,
+};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};
 pub use table::{Schema, Table};
+#[cfg(feature = "postgres")]
+pub use tokio_postgres;
 pub use value::{
     BigInt, Decimal, Encoding, Hash, Map, Object, Symbol, Text, Time, Value, ValueRef,
 };

@@ -143,7 +143,7 @@ impl<'s> Connection<'s> {
         let statement = self.statements.get(call.name, call.flags)?;
         let object = self.object()?;
         let binary = self.statements.binary;
-        if self.shared.is_pooled() {
+        if self.shared.is_pgbouncer() {
             let args = statement.params.iter();
             let args = args.map(|param| (arg(*param, &call.values), type_of(*param, binary)));
             return Ok(object.query_typed_raw(&statement.sql, args).await?);
@@ -158,7 +158,7 @@ impl<'s> Connection<'s> {
         self.busily(async {
             let statement = self.statements.get(call.name, call.flags)?;
             let object = self.object()?;
-            if self.shared.is_pooled() {
+            if self.shared.is_pgbouncer() {
                 return self.execute_pooled(object, statement, call).await;
             }
             let prepared = self.prepared(object, statement).await?;

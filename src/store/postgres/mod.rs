@@ -1,19 +1,26 @@
 //! The store on PostgreSQL: a pool of connections, statements prepared once on each.
 
+mod connect_error;
 mod connection;
 mod error;
+mod health;
 mod hosts;
 mod inspect;
 mod operations;
 mod options;
+mod parameters;
+mod pool;
 mod rows;
+mod server;
 mod shared;
 mod statements;
+mod tls;
+mod url;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use options::PostgresBuilder;
+pub use options::{ChannelBinding, PostgresBuilder, SslMode, TargetSessionAttrs};
 
 use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
 use self::shared::Shared;
@@ -49,6 +56,17 @@ impl PostgresStore {
     /// When the URL is wrong or has a parameter that is not known.
     pub fn url(url: &str) -> Result<PostgresBuilder> {
         PostgresBuilder::from_url(url)
+    }
+
+    /// Settings without a URL.
+    pub fn builder() -> PostgresBuilder {
+        PostgresBuilder::from_nothing()
+    }
+
+    /// Settings for a pool of your own. Its connections keep the time limits that you gave them;
+    /// [`PostgresBuilder::deadline`] still ends each operation.
+    pub fn pool(pool: deadpool_postgres::Pool) -> PostgresBuilder {
+        PostgresBuilder::from_pool(pool)
     }
 
     /// Closes the connections; the store answers errors afterwards. Operations that are under way

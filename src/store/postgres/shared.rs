@@ -2,19 +2,17 @@
 //! which an operation is tried.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Object;
 use tokio::time::timeout_at;
 
 use super::connection::{Connection, Fault, Progress};
 use super::error::{Remedy, error, remedy};
-use super::hosts::{Pool, pool_error};
 use super::inspect;
 use super::operations::Operation;
 use super::options::PostgresBuilder;
+use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::sql::Flags;
@@ -33,16 +31,6 @@ pub(super) struct Shared {
     pub(super) begin: String,
     /// What the table was last found to have; `None` until it was first looked at.
     statements: RwLock<Option<Arc<Statements>>>,
-    in_flight: AtomicUsize,
-}
-
-/// Counts an operation while it runs or waits.
-struct InFlight<'s>(&'s AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Shared {
@@ -53,21 +41,20 @@ impl Shared {
                 "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {}",
                 millis / 2
             ),
-            pool: Pool::new(&options)?,
+            pool: pool(&options)?,
             options,
             statements: RwLock::new(None),
-            in_flight: AtomicUsize::new(0),
         })
     }
 
     /// Whether a transaction pooler stands between us and the server.
-    pub(super) fn is_pooled(&self) -> bool {
-        self.pool.is_pooled()
+    pub(super) fn is_pgbouncer(&self) -> bool {
+        self.pool.is_pgbouncer()
     }
 
     /// Closes the connections that are idle, and each other one when its operation ends.
     pub(super) fn close(&self) {
-        self.pool.objects.close();
+        self.pool.close();
     }
 
     /// Connects once and looks at the table, which is made first where that is wanted.
@@ -75,7 +62,7 @@ impl Shared {
         let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
         let doing = "connecting to PostgreSQL";
-        let work = async { self.connection(doing, &progress).await.map(drop) };
+        let work = async { self.connection(doing, until, &progress).await.map(drop) };
         self.bounded(doing, until, &progress, work).await
     }
 
@@ -94,7 +81,7 @@ impl Shared {
         let until = Instant::now() + self.options.deadline;
         let work = async {
             let statements = Arc::new(creating(&self.options.table));
-            let object = self.checkout(doing).await?;
+            let object = self.pool.get(doing, until.into()).await?;
             let connection = Connection::new(object, statements, self, &progress);
             self.make_table(&connection).await.map_err(|fault| fault.into_error(doing))
         };
@@ -122,7 +109,6 @@ impl Shared {
         progress: &Progress,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        let _in_flight = self.enter(doing)?;
         let mut work = pin!(work);
         if let Ok(result) = timeout_at(until.into(), &mut work).await {
             return result;
@@ -139,15 +125,6 @@ impl Shared {
         }
     }
 
-    fn enter(&self, doing: &'static str) -> Result<InFlight<'_>> {
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let in_flight = InFlight(&self.in_flight);
-        if before >= self.pool.size() + self.options.queue {
-            return Err(Error::overloaded(doing, "too many operations wait for a connection"));
-        }
-        Ok(in_flight)
-    }
-
     async fn attempts<O: Operation>(
         &self,
         operation: &O,
@@ -156,7 +133,7 @@ impl Shared {
     ) -> Result<O::Output> {
         let (mut lost, mut renewed) = (0, false);
         loop {
-            let mut connection = self.connection(O::DOING, progress).await?;
+            let mut connection = self.connection(O::DOING, until, progress).await?;
             let fault = match operation.run(&mut connection).await {
                 Ok(output) => return Ok(output),
                 Err(Fault::Ours(error)) => return Err(error),
@@ -177,7 +154,7 @@ impl Shared {
                     renewed = true;
                     connection.discard();
                     // The others lead to the same server.
-                    self.pool.objects.retain(|_, _| false);
+                    self.pool.forget_idle();
                 }
                 Remedy::Inspect | Remedy::Prepare if !renewed => {
                     renewed = true;
@@ -209,10 +186,11 @@ impl Shared {
     async fn connection<'s>(
         &'s self,
         doing: &'static str,
+        until: Instant,
         progress: &'s Progress,
     ) -> Result<Connection<'s>> {
         let known = self.statements.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let object = self.checkout(doing).await?;
+        let object = self.pool.get(doing, until.into()).await?;
         if let Some(statements) = known {
             return Ok(Connection::new(object, statements, self, progress));
         }
@@ -226,10 +204,6 @@ impl Shared {
         };
         first.await.map_err(|fault| fault.into_error(inspect::DOING))?;
         Ok(connection)
-    }
-
-    async fn checkout(&self, doing: &'static str) -> Result<Object> {
-        self.pool.objects.get().await.map_err(|fault| pool_error(doing, fault, &self.pool))
     }
 
     /// Several statements in one message are one transaction.

@@ -64,7 +64,9 @@ async fn neither_ids_nor_data_nor_passwords_are_shown() {
     let store = place.open().await;
     let id = new_id();
     insert(&store, &id, "sentinel data").await.unwrap();
-    place.run("ALTER TABLE {table} ADD CONSTRAINT sentinel CHECK (data <> 'sentinel refused')").await;
+    place
+        .run("ALTER TABLE {table} ADD CONSTRAINT sentinel CHECK (data <> 'sentinel refused')")
+        .await;
     let error = update(&store, &id, "sentinel refused").await.unwrap_err();
     assert_eq!(error.code(), Some("23514"));
     let url = server.socket_url("postgres");

@@ -1,0 +1,176 @@
+//! Which hosts answered of late, so that a dead one costs few connections its deadline.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::connect_error::Failure;
+
+/// For so long after it failed a host comes after those that did not. It is never left out.
+const AVOIDED: Duration = Duration::from_secs(30);
+
+pub(super) struct Health {
+    hosts: Vec<Mutex<State>>,
+    trouble: Mutex<Option<Failure>>,
+    /// An attempt that its caller gave up after this long counts as failed.
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    failed: Option<Instant>,
+    /// The address that last worked, of several that the name has.
+    good: Option<IpAddr>,
+}
+
+/// An attempt under way. One that is dropped after some time has failed: the deadline of an
+/// operation can be shorter than that of a host.
+pub(super) struct Trial<'a> {
+    state: &'a Mutex<State>,
+    since: Instant,
+    patience: Duration,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Health {
+    pub(super) fn new(hosts: usize, patience: Duration) -> Self {
+        let hosts = std::iter::repeat_with(Mutex::default).take(hosts).collect();
+        Self { hosts, trouble: Mutex::new(None), patience }
+    }
+
+    /// The hosts in the order in which to try them.
+    pub(super) fn order(&self, shuffled: bool) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.hosts.len()).collect();
+        if shuffled {
+            shuffle(&mut order);
+        }
+        order.sort_by_key(|index| {
+            lock(&self.hosts[*index]).failed.filter(|failed| failed.elapsed() < AVOIDED)
+        });
+        order
+    }
+
+    pub(super) fn begin(&self, index: usize) -> Trial<'_> {
+        let state = &self.hosts[index];
+        let now = Instant::now();
+        // One connection finds out whether a failed host is back; the others go elsewhere.
+        if let Some(failed) = &mut lock(state).failed {
+            *failed = now;
+        }
+        Trial { state, since: now, patience: self.patience }
+    }
+
+    pub(super) fn connected(&self) {
+        *lock(&self.trouble) = None;
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        *lock(&self.trouble) = Some(failure);
+    }
+
+    /// Why the last connection was not made, if none was since.
+    pub(super) fn trouble(&self) -> Option<Failure> {
+        lock(&self.trouble).clone()
+    }
+}
+
+impl Trial<'_> {
+    /// The addresses in the order in which to try them.
+    pub(super) fn sort(
+        &self,
+        mut addresses: Vec<Option<IpAddr>>,
+        shuffled: bool,
+    ) -> Vec<Option<IpAddr>> {
+        addresses.dedup();
+        match shuffled {
+            true => shuffle(&mut addresses),
+            false => {
+                let good = lock(self.state).good;
+                addresses.sort_by_key(|address| good.is_none() || *address != good);
+            }
+        }
+        addresses
+    }
+
+    /// The attempt came to an end: a connection to this address, or none.
+    pub(super) fn ended(mut self, connected: Option<Option<IpAddr>>) {
+        match connected {
+            Some(good) => {
+                *lock(self.state) = State { failed: None, good };
+                self.patience = Duration::MAX;
+            }
+            None => self.patience = Duration::ZERO,
+        }
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if self.since.elapsed() >= self.patience {
+            lock(self.state).failed = Some(Instant::now());
+        }
+    }
+}
+
+/// By Fisher and Yates. Without random bytes the order stays.
+fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        let Ok(random) = getrandom::u64() else { return };
+        let index = random % (last as u64 + 1);
+        items.swap(last, usize::try_from(index).unwrap_or(last));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health() -> Health {
+        Health::new(3, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_failed_host_comes_last_until_it_works() {
+        let health = health();
+        assert_eq!(health.order(false), [0, 1, 2]);
+        health.begin(0).ended(None);
+        assert_eq!(health.order(false), [1, 2, 0]);
+        health.begin(1).ended(None);
+        assert_eq!(health.order(false), [2, 0, 1]);
+        health.begin(0).ended(Some(None));
+        assert_eq!(health.order(false), [0, 2, 1]);
+    }
+
+    #[test]
+    fn an_attempt_that_was_given_up_late_has_failed() {
+        let health = Health::new(2, Duration::from_millis(20));
+        drop(health.begin(0));
+        assert_eq!(health.order(false), [0, 1], "a caller that left at once says nothing");
+        let trial = health.begin(0);
+        std::thread::park_timeout(Duration::from_millis(30));
+        drop(trial);
+        assert_eq!(health.order(false), [1, 0]);
+    }
+
+    #[test]
+    fn every_host_is_in_every_order() {
+        let health = health();
+        for _ in 0..50 {
+            let mut order = health.order(true);
+            order.sort_unstable();
+            assert_eq!(order, [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn the_address_that_worked_comes_first() {
+        let health = health();
+        let address = |last| Some(IpAddr::from([127, 0, 0, last]));
+        health.begin(0).ended(Some(address(2)));
+        let sorted = health.begin(0).sort(vec![address(1), address(2), address(3)], false);
+        assert_eq!(sorted, [address(2), address(1), address(3)]);
+    }
+}

@@ -1,0 +1,231 @@
+//! Which server, as whom, and how: what a URL and the builder fill in.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::options::{ChannelBinding, SslMode, TargetSessionAttrs};
+use crate::error::{Error, Result};
+
+/// PostgreSQL's own.
+const PORT: u16 = 5432;
+/// A firewall that forgets an idle connection mostly does so after five minutes.
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Password(pub(super) String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where trusted certificates come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Roots {
+    System,
+    File(PathBuf),
+}
+
+impl Roots {
+    pub(super) fn named(file: PathBuf) -> Self {
+        if file.as_os_str() == "system" { Self::System } else { Self::File(file) }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Host {
+    /// A name, an address, or the folder of a socket; empty where only `address` is given.
+    pub(super) name: String,
+    /// Connected to without asking for the name's addresses.
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+}
+
+impl Host {
+    pub(super) fn is_socket(&self) -> bool {
+        self.address.is_none() && self.name.starts_with('/')
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keepalives {
+    pub(super) off: bool,
+    pub(super) idle: Option<Duration>,
+    pub(super) interval: Option<Duration>,
+    pub(super) count: Option<u32>,
+    pub(super) user_timeout: Option<Duration>,
+}
+
+/// Its `Debug` shows no password, and the options only by being there: they can hold anything.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) hosts: Vec<Host>,
+    /// Of hosts without their own.
+    pub(super) port: Option<u16>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Password>,
+    pub(super) database: Option<String>,
+    pub(super) application_name: Option<String>,
+    pub(super) options: Option<String>,
+    pub(super) ssl_mode: Option<SslMode>,
+    pub(super) roots: Option<Roots>,
+    pub(super) client_cert: Option<PathBuf>,
+    pub(super) client_key: Option<PathBuf>,
+    pub(super) ssl_direct: bool,
+    pub(super) channel_binding: ChannelBinding,
+    pub(super) target: TargetSessionAttrs,
+    pub(super) shuffle: bool,
+    pub(super) keepalives: Keepalives,
+}
+
+impl Server {
+    /// The hosts to try, with ports; the local socket if none was named.
+    pub(super) fn hosts(&self) -> Vec<(Host, u16)> {
+        let port = |host: &Host| host.port.or(self.port).unwrap_or(PORT);
+        let filled = |host: &Host| match host.name.is_empty() && host.address.is_none() {
+            true => Host { name: default_host().to_owned(), ..host.clone() },
+            false => host.clone(),
+        };
+        if self.hosts.is_empty() {
+            return vec![(filled(&Host::default()), self.port.unwrap_or(PORT))];
+        }
+        self.hosts.iter().map(|host| (filled(host), port(host))).collect()
+    }
+
+    /// With the system's roots anybody's certificate is signed, so only the full check means
+    /// anything, as libpq has it.
+    pub(super) fn ssl_mode(&self) -> SslMode {
+        match (self.ssl_mode, &self.roots) {
+            (None, Some(Roots::System)) => SslMode::VerifyFull,
+            (Some(SslMode::Require), Some(_)) => SslMode::VerifyCa,
+            (mode, _) => mode.unwrap_or_default(),
+        }
+    }
+
+    /// Refuses what can never connect.
+    pub(super) fn check(&self) -> Result<()> {
+        let doing = "reading the settings of a database";
+        let bad = |problem: &'static str, advice| Err(Error::config(doing, problem).advice(advice));
+        let mode = self.ssl_mode();
+        if self.hosts.iter().any(|host| !plausible(&host.name)) {
+            return bad(
+                "a host's name has characters that no name has",
+                "in a URL, percent-encode @ : / ? # and % where they stand in a password",
+            );
+        }
+        if self.roots == Some(Roots::System) && mode != SslMode::VerifyFull {
+            return bad(
+                "sslrootcert=system wants sslmode=verify-full",
+                "anybody can have a certificate that the system trusts",
+            );
+        }
+        if mode == SslMode::VerifyCa && self.roots.is_none() {
+            return bad("sslmode=verify-ca wants sslrootcert", "name the file of your own root");
+        }
+        if self.client_cert.is_some() != self.client_key.is_some() {
+            return bad("sslcert and sslkey go together", "name both files");
+        }
+        let weak = matches!(mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer);
+        if self.ssl_direct && weak {
+            return bad("sslnegotiation=direct wants sslmode=require or stricter", "set sslmode");
+        }
+        if self.channel_binding == ChannelBinding::Require && mode == SslMode::Disable {
+            return bad("channel_binding=require wants encryption", "set sslmode=require");
+        }
+        Ok(())
+    }
+
+    /// Everything but the host, its address, encryption and options.
+    pub(super) fn config(&self) -> tokio_postgres::Config {
+        use tokio_postgres::config;
+        let mut config = tokio_postgres::Config::new();
+        if let Some(user) = &self.user {
+            config.user(user);
+        }
+        if let Some(Password(password)) = &self.password {
+            config.password(password);
+        }
+        if let Some(database) = &self.database {
+            config.dbname(database);
+        }
+        config.application_name(self.application_name.as_deref().unwrap_or("sqlbypass"));
+        config.channel_binding(match self.channel_binding {
+            ChannelBinding::Disable => config::ChannelBinding::Disable,
+            ChannelBinding::Prefer => config::ChannelBinding::Prefer,
+            ChannelBinding::Require => config::ChannelBinding::Require,
+        });
+        if self.ssl_direct {
+            config.ssl_negotiation(config::SslNegotiation::Direct);
+        }
+        config.keepalives(!self.keepalives.off);
+        config.keepalives_idle(self.keepalives.idle.unwrap_or(KEEPALIVES_IDLE));
+        if let Some(interval) = self.keepalives.interval {
+            config.keepalives_interval(interval);
+        }
+        if let Some(count) = self.keepalives.count {
+            config.keepalives_retries(count);
+        }
+        if let Some(timeout) = self.keepalives.user_timeout {
+            config.tcp_user_timeout(timeout);
+        }
+        config
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<String> =
+            self.hosts().iter().map(|(host, port)| label(host, *port)).collect();
+        f.debug_struct("Server")
+            .field("hosts", &hosts)
+            .field("user", &self.user)
+            .field("password", &self.password)
+            .field("database", &self.database)
+            .field("application_name", &self.application_name)
+            .field("options", &self.options.as_ref().map(|_| "…"))
+            .field("ssl_mode", &self.ssl_mode())
+            .field("roots", &self.roots)
+            .field("client_cert", &self.client_cert)
+            .field("channel_binding", &self.channel_binding)
+            .field("target_session_attrs", &self.target)
+            .field("load_balance_hosts", &self.shuffle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What people call this host.
+pub(super) fn label(host: &Host, port: u16) -> String {
+    let name = match (&host.address, plausible(&host.name)) {
+        (Some(address), _) if host.name.is_empty() => address.to_string(),
+        (_, true) => host.name.clone(),
+        // It may be the end of a password that was not encoded.
+        (_, false) => "***".to_owned(),
+    };
+    match name.contains(':') {
+        true => format!("[{name}]:{port}"),
+        false => format!("{name}:{port}"),
+    }
+}
+
+fn plausible(name: &str) -> bool {
+    match name.strip_prefix('/') {
+        Some(path) => !path.contains(['\0', '\n', '@']),
+        // Also names with an underscore or in another script, which resolvers take.
+        None => {
+            name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
+        }
+    }
+}
+
+fn default_host() -> &'static str {
+    if cfg!(target_os = "linux") {
+        "/var/run/postgresql"
+    } else if cfg!(unix) {
+        "/tmp"
+    } else {
+        "localhost"
+    }
+}
