@@ -13,6 +13,10 @@ use sqlbypass::{
 };
 use tower::{Layer, Service, service_fn};
 
+#[cfg(feature = "postgres")]
+#[path = "../servers/mod.rs"]
+mod servers;
+
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
@@ -110,6 +114,57 @@ fn driver_allocations(folder: &tempfile::TempDir, id: &str) -> usize {
     };
     find();
     allocations(|| (0..ROUNDS).for_each(|_| find())) / ROUNDS
+}
+
+/// Those of the task that drives the connection are the driver's, and the same on both sides.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_find_on_postgres_allocates_at_most_three_times_beyond_the_driver() {
+    if !servers::Postgres::available() {
+        return;
+    }
+    runtime().block_on(async {
+        let url = servers::Postgres::shared().socket_url("postgres");
+        let builder = sqlbypass::PostgresStore::url(&url).unwrap();
+        let store = builder.create(true).max_connections(1).open().await.unwrap();
+        let session = SessionManager::new(store.clone(), Json).session(None);
+        session.insert("text", "x".repeat(600)).unwrap();
+        let commit = session.commit().await.unwrap();
+        let sqlbypass::CookieChange::Set(id) = commit.cookie else { panic!("no id") };
+        let lookup = Lookup::with_legacy(&id);
+        for _ in 0..ROUNDS {
+            store.find(&lookup).await.unwrap().unwrap();
+        }
+        let before = ALLOCATIONS.get();
+        for _ in 0..ROUNDS {
+            black_box(store.find(&lookup).await.unwrap());
+        }
+        let ours = (ALLOCATIONS.get() - before) / ROUNDS;
+        let driver = postgres_driver_allocations(lookup.private.as_str(), id.as_str()).await;
+        println!("allocations per find: ours {ours}, of which the driver's own {driver}");
+        assert!(ours <= driver + 3, "{ours} against the driver's own {driver}");
+    });
+}
+
+/// The same statement with tokio-postgres alone, the row's columns only looked at.
+#[cfg(feature = "postgres")]
+async fn postgres_driver_allocations(private: &str, raw: &str) -> usize {
+    let client = servers::Postgres::shared().connect("postgres").await;
+    let sql = "SELECT session_id, data, created_at, updated_at, clock_timestamp()
+               FROM sessions WHERE session_id IN ($1, $2)";
+    let statement = client.prepare(sql).await.unwrap();
+    let find = async || {
+        let row = client.query_one(&statement, &[&private, &raw]).await.unwrap();
+        black_box(row.get::<_, &str>(1));
+    };
+    for _ in 0..ROUNDS {
+        find().await;
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..ROUNDS {
+        find().await;
+    }
+    (ALLOCATIONS.get() - before) / ROUNDS
 }
 
 /// The session's own handle and what `http::Extensions` needs to carry it; nothing for the commit.

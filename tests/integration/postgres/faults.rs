@@ -365,6 +365,8 @@ async fn a_storm_is_told_to_come_back() {
     assert!(refused > 0, "64 connections to a server of 8");
     assert_eq!(data(&store, &id).await.unwrap(), "kept");
 
+    store.close().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let queued = place.builder(&url).max_connections(1).queue(2).open().await.unwrap();
     let updates = (0..64).map(|_| {
         let (store, id) = (queued.clone(), id.clone());

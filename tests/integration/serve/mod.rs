@@ -6,6 +6,7 @@ mod durability;
 mod examples;
 mod input;
 mod page;
+mod postgres;
 mod process;
 mod start;
 mod trouble;

@@ -86,7 +86,8 @@ impl Server {
     /// Starts `sqlbypass serve` in this folder.
     pub(super) async fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sqlbypass"));
-        Self::run(command.arg("serve").args(arguments), folder).await
+        command.env_remove("DATABASE_URL").arg("serve").args(arguments);
+        Self::run(&mut command, folder).await
     }
 
     /// Starts any program that prints `listening on http://…`.
