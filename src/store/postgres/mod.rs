@@ -4,6 +4,7 @@ mod connect_error;
 mod health;
 mod hosts;
 mod options;
+mod parameters;
 mod pool;
 mod server;
 mod tls;

@@ -220,8 +220,8 @@ fn check_validity(cert: &CertificateDer<'_>, now: UnixTime) -> Result<(), TlsErr
 
 /// By the alternative names; as libpq does, by the common name where a certificate has none.
 fn check_name(cert: &CertificateDer<'_>, wanted: &ServerName<'_>) -> Result<(), TlsError> {
-    let checked = ParsedCertificate::try_from(cert)
-        .and_then(|parsed| verify_server_name(&parsed, wanted));
+    let checked =
+        ParsedCertificate::try_from(cert).and_then(|parsed| verify_server_name(&parsed, wanted));
     let (Err(refused), ServerName::DnsName(wanted)) = (&checked, wanted) else { return checked };
     let cert = parse(cert)?.tbs_certificate;
     let has_names = cert.get::<SubjectAltName>().map_or(true, |names| names.is_some());
