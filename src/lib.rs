@@ -22,6 +22,8 @@ mod value;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::codec::base64::internals as base64;
+    #[cfg(feature = "postgres")]
+    pub use crate::store::postgres::internals as postgres;
 }
 
 pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
