@@ -97,7 +97,7 @@ impl AnyStore {
                 "it begins with no scheme of a database that is compiled in",
             )
             .advice(
-                "write sqlite://file.db or postgres://user@host/database, and turn the feature on",
+                "write sqlite://sessions.db or postgres://user@host/database, and turn the feature on",
             )),
         }
     }

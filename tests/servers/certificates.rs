@@ -1,7 +1,7 @@
 //! Certificates for servers and clients, made by the `openssl` program.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -25,6 +25,26 @@ impl Certificates {
         MADE.get_or_init(|| make("IP:127.0.0.1,DNS:localhost"))
     }
 
+    /// One that signs itself, as PostgreSQL's manual makes it: its common name is its only name.
+    pub(crate) fn self_signed() -> &'static Self {
+        static MADE: OnceLock<Certificates> = OnceLock::new();
+        MADE.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let (key, certificate) = (folder.path().join("key"), folder.path().join("crt"));
+            authority("/CN=localhost", &key, &certificate);
+            let server = fs::read_to_string(certificate).unwrap();
+            let server_key = fs::read_to_string(key).unwrap();
+            let good = Self::good();
+            Certificates { authority: server.clone(), server, server_key, ..good.clone() }
+        })
+    }
+
+    /// Of X.509's version 1, as `openssl x509 -req` makes them without a file of extensions.
+    pub(crate) fn version_1() -> &'static Self {
+        static MADE: OnceLock<Certificates> = OnceLock::new();
+        MADE.get_or_init(|| make(""))
+    }
+
     /// For a server of another name.
     pub(crate) fn misnamed() -> &'static Self {
         static MADE: OnceLock<Certificates> = OnceLock::new();
@@ -35,9 +55,9 @@ impl Certificates {
 fn make(names: &str) -> Certificates {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    authority(&at("ca.key"), &at("ca.crt"));
+    authority(&format!("/CN=authority for {names}"), &at("ca.key"), &at("ca.crt"));
     for (name, subject, extensions) in [
-        ("server", "/CN=sqlbypass test server", format!("subjectAltName={names}")),
+        ("server", "/CN=localhost", format!("subjectAltName={names}")),
         ("client", "/CN=certified", "extendedKeyUsage=clientAuth".to_owned()),
     ] {
         let request = at(&format!("{name}.csr"));
@@ -48,8 +68,10 @@ fn make(names: &str) -> Certificates {
         run(&mut ask);
         let mut sign = openssl(&["x509", "-req", "-days", "30", "-CAcreateserial"]);
         sign.arg("-CA").arg(at("ca.crt")).arg("-CAkey").arg(at("ca.key")).arg("-in").arg(&request);
-        sign.arg("-extfile").arg(&settings).arg("-out").arg(at(&format!("{name}.crt")));
-        run(&mut sign);
+        if !names.is_empty() {
+            sign.arg("-extfile").arg(&settings);
+        }
+        run(sign.arg("-out").arg(at(&format!("{name}.crt"))));
     }
     let read = |name: &str| fs::read_to_string(at(name)).unwrap();
     Certificates {
@@ -63,9 +85,9 @@ fn make(names: &str) -> Certificates {
 
 const NEW_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-fn authority(key: &Path, certificate: &PathBuf) {
-    let mut make = openssl(&["req", "-x509", "-new", "-nodes", "-days", "30"]);
-    make.args(["-subj", "/CN=sqlbypass test authority"]).args(NEW_KEY);
+fn authority(subject: &str, key: &Path, certificate: &Path) {
+    let mut make = openssl(&["req", "-x509", "-new", "-nodes", "-days", "30", "-subj", subject]);
+    make.args(NEW_KEY);
     run(make.arg("-keyout").arg(key).arg("-out").arg(certificate));
 }
 

@@ -1,7 +1,7 @@
 //! Database servers that the tests start themselves: each in a folder of its own, on a free port,
 //! as a user without rights, and gone when the tests are gone.
 
-#![allow(dead_code)] // Each program that uses this needs another part of it.
+#![allow(dead_code, unused_imports)] // Each program that uses this needs another part of it.
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 pub(crate) mod certificates;

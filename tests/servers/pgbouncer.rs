@@ -16,6 +16,11 @@ pub(crate) struct PgBouncer {
 impl PgBouncer {
     /// A pooler that has so many connections to the server, each lent out for one transaction.
     pub(crate) fn start(server: &Postgres, connections: usize) -> Self {
+        Self::start_with(server, connections, "")
+    }
+
+    /// The same with more lines of settings.
+    pub(crate) fn start_with(server: &Postgres, connections: usize, more: &str) -> Self {
         let folder = Folder::new();
         let port = free_port();
         let password = server.password().replace('"', "\"\"");
@@ -24,7 +29,7 @@ impl PgBouncer {
             "[databases]\n* = host={} port={}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {connections}\nmax_client_conn = 1000\n",
+             default_pool_size = {connections}\nmax_client_conn = 1000\n{more}\n",
             server.socket_folder().display(),
             server.port(),
             users.display(),

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Certificates>,
     /// Lines of postgresql.conf.
     pub(crate) settings: Vec<String>,
+    /// Lines of pg_hba.conf that come before its own.
+    pub(crate) rules: &'static str,
 }
 
 /// A running server; its user `app` has all rights.
@@ -202,7 +204,7 @@ fn configure(folder: &Folder, data: &Path, port: u16, options: &Options) {
         "shared_buffers = 128MB".into(),
         format!("fsync = {}", if options.durable { "on" } else { "off" }),
     ];
-    let mut rules = "local all all scram-sha-256\n".to_owned();
+    let mut rules = format!("{}\nlocal all all scram-sha-256\n", options.rules);
     if let Some(certificates) = &options.tls {
         let key = folder.write("server.key", &certificates.server_key);
         let certificate = folder.write("server.crt", &certificates.server);

@@ -1,21 +1,15 @@
 //! The store on PostgreSQL: a pool of connections, statements prepared once on each.
 
-mod connect_error;
+mod connect;
 mod connection;
 mod error;
-mod health;
-mod hosts;
 mod inspect;
 mod operations;
 mod options;
-mod parameters;
 mod pool;
 mod rows;
-mod server;
 mod shared;
 mod statements;
-mod tls;
-mod url;
 
 use std::fmt;
 use std::sync::Arc;

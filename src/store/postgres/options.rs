@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::PostgresStore;
-use super::server::{Host, Password, Roots, Server};
+use super::connect::{Host, Password, Roots, Server};
 use crate::error::Result;
 use crate::table::Table;
 

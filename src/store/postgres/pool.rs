@@ -8,8 +8,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, QueueMode, Re
 use deadpool_postgres::{Runtime, TimeoutType, Timeouts};
 use tokio::time::{Instant, timeout_at};
 
-use super::connect_error::{Failure, unwrap};
-use super::hosts::{Connect, Connector};
+use super::connect::{Connect, Connector, Failure, unwrap};
 use super::options::{PostgresBuilder, Source};
 use crate::error::{Error, Result};
 

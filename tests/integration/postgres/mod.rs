@@ -1,9 +1,11 @@
 //! PostgreSQL: what goes wrong with servers, networks, poolers and tables, on servers of our own.
 
+mod connect;
 mod faults;
 mod pooler;
 mod promises;
 mod schema;
+mod tls;
 
 use bytes::Bytes;
 use sqlbypass::{

@@ -15,21 +15,21 @@ use crate::error::{Error, Kind};
 
 /// Why a connection was not made, in words without a password, for an [`Error`] to be made of.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) kind: Kind,
-    pub(super) problem: String,
-    pub(super) advice: &'static str,
-    pub(super) code: Option<String>,
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) problem: String,
+    pub(crate) advice: &'static str,
+    pub(crate) code: Option<String>,
     /// No other host would answer better: the password is wrong, or a setting.
-    pub(super) is_final: bool,
+    pub(crate) is_final: bool,
     /// The server may answer better with the other kind of encryption.
-    pub(super) other_encryption: bool,
+    pub(crate) other_encryption: bool,
     /// A pooler does not take the options that the connection was started with.
-    pub(super) options_refused: bool,
+    pub(crate) options_refused: bool,
 }
 
 impl Failure {
-    pub(super) fn unavailable(problem: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(problem: impl Into<String>) -> Self {
         Self {
             kind: Kind::Unavailable,
             problem: problem.into(),
@@ -41,7 +41,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn into_error(self, doing: &'static str) -> Error {
+    pub(crate) fn into_error(self, doing: &'static str) -> Error {
         let error = Error::new(self.kind, doing, self.problem).advice(self.advice);
         match self.code {
             Some(code) => error.code_is(code),
@@ -51,7 +51,7 @@ impl Failure {
 
     /// What several hosts had to say. `failures` holds one for each host that was tried, with the
     /// name it goes by.
-    pub(super) fn of_hosts(mut failures: Vec<(&str, Self)>) -> Self {
+    pub(crate) fn of_hosts(mut failures: Vec<(&str, Self)>) -> Self {
         // More would not be read.
         const SHOWN: usize = 4;
         let hosts = failures.len();
@@ -78,7 +78,7 @@ impl Failure {
     }
 
     /// Reads the driver's error of one attempt.
-    pub(super) fn of_attempt(error: &tokio_postgres::Error) -> Self {
+    pub(crate) fn of_attempt(error: &tokio_postgres::Error) -> Self {
         if let Some(error) = error.as_db_error() {
             return Self::of_server(error.code(), error.message());
         }
@@ -167,6 +167,9 @@ fn tls_advice(source: Option<&(dyn StdError + 'static)>, why: &str) -> &'static 
         Some(rustls::Error::InvalidCertificate(
             Bad::NotValidForName | Bad::NotValidForNameContext { .. },
         )) => "connect by a name that the server's certificate is for",
+        _ if why.contains("UnsupportedCertVersion") => {
+            "the certificate is of X.509's version 1; make one with a subjectAltName"
+        }
         _ if why.contains("does not support TLS") => "turn ssl on in the server",
         _ => "",
     }
@@ -184,7 +187,7 @@ impl StdError for Failure {}
 ///
 /// The driver has no public way to make one, but it wraps what a TLS connector fails with, and with
 /// direct TLS nothing is sent before the connector is asked. [`unwrap`] is the way back.
-pub(super) async fn wrap(
+pub(crate) async fn wrap(
     failure: Failure,
 ) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
@@ -207,7 +210,7 @@ impl<S> TlsConnect<S> for Carrier {
 }
 
 /// The failure inside the driver's error, or a reading of the driver's own.
-pub(super) fn unwrap(error: tokio_postgres::Error) -> Failure {
+pub(crate) fn unwrap(error: tokio_postgres::Error) -> Failure {
     match error.source().and_then(|source| source.downcast_ref::<Failure>()) {
         Some(failure) => failure.clone(),
         None => Failure::of_attempt(&error),

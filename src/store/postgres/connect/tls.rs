@@ -23,7 +23,7 @@ use x509_cert::der::asn1::{PrintableStringRef, TeletexStringRef, Utf8StringRef};
 use x509_cert::der::{Any, Decode, Encode, Tagged};
 use x509_cert::ext::pkix::SubjectAltName;
 
-use super::options::SslMode;
+use super::super::options::SslMode;
 use super::server::{Roots, Server};
 use crate::error::{Error, Result};
 

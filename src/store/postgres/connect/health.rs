@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::connect_error::Failure;
+use super::failure::Failure;
 
 /// For so long after it failed a host comes after those that did not. It is never left out.
 const AVOIDED: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::options::{PostgresBuilder, Source};
+use super::super::super::options::{PostgresBuilder, Source};
 use super::super::server::{Password, Server, label};
 
 /// What differs from the defaults, in a line.

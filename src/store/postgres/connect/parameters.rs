@@ -4,7 +4,7 @@ use std::mem;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::options::{
+use super::super::options::{
     ChannelBinding, FOR_EVER, PostgresBuilder, Source, SslMode, TargetSessionAttrs,
 };
 use super::server::{Host, Password, Roots, Server};

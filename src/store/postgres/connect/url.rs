@@ -4,7 +4,7 @@
 //! `parameters.rs` says what each pair means. No error quotes a value: a password that was not
 //! encoded can end up anywhere.
 
-use super::options::PostgresBuilder;
+use super::super::options::PostgresBuilder;
 use super::parameters::apply;
 use crate::error::{Error, Result};
 
@@ -15,7 +15,7 @@ pub(super) type Pair = (String, String);
 
 impl PostgresBuilder {
     /// Reads `postgres://…`, `postgresql://…`, or `host=… dbname=…`.
-    pub(super) fn from_url(url: &str) -> Result<Self> {
+    pub(crate) fn from_url(url: &str) -> Result<Self> {
         let url = url.trim();
         let rest = ["postgres://", "postgresql://"].iter().find_map(|prefix| {
             let start = url.get(..prefix.len())?;

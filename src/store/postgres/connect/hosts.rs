@@ -14,18 +14,18 @@ use tokio_postgres::tls::NoTls;
 use tokio_postgres::{Client, Config, Connection, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connect_error::{Failure, wrap};
+use super::super::options::{PostgresBuilder, SslMode, TargetSessionAttrs};
+use super::failure::{Failure, wrap};
 use super::health::{Health, Trial};
-use super::options::{PostgresBuilder, SslMode, TargetSessionAttrs};
 use super::server::{Host, Server, label};
 use super::tls;
 use crate::error::Result;
 
 /// What a server says of itself.
-const INSPECT: &str = include_str!("../../../sql/postgres/inspect_server.sql");
+const INSPECT: &str = include_str!("../../../../sql/postgres/inspect_server.sql");
 
 /// Makes the connections of a pool.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     hosts: Vec<Target>,
     config: Config,
     tls: Option<MakeRustlsConnect>,
@@ -93,7 +93,7 @@ enum Encryption {
 
 impl Connector {
     /// Reads the files of certificates; connects nowhere.
-    pub(super) fn new(options: &PostgresBuilder, server: &Server) -> Result<Self> {
+    pub(crate) fn new(options: &PostgresBuilder, server: &Server) -> Result<Self> {
         server.check()?;
         let ssl_mode = server.ssl_mode();
         let hosts: Vec<Target> = server
@@ -130,12 +130,12 @@ impl Connector {
     }
 
     /// By setting, or found out.
-    pub(super) fn is_pgbouncer(&self) -> bool {
+    pub(crate) fn is_pgbouncer(&self) -> bool {
         self.pgbouncer.load(Ordering::Acquire)
     }
 
     /// What kept the last attempt from succeeding, if none has succeeded since.
-    pub(super) fn trouble(&self) -> Option<Failure> {
+    pub(crate) fn trouble(&self) -> Option<Failure> {
         self.health.trouble()
     }
 
@@ -387,7 +387,7 @@ where
 /// Its own pool rather than one with another manager, so that the store has one type of connection
 /// for this pool and for a pool of the user's. The price is that the driver's error has to carry
 /// ours.
-pub(super) struct Connect(pub(super) Arc<Connector>);
+pub(crate) struct Connect(pub(crate) Arc<Connector>);
 
 impl deadpool_postgres::Connect for Connect {
     fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Made<Parts>> + Send + '_>> {

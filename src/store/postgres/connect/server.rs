@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::options::{ChannelBinding, SslMode, TargetSessionAttrs};
+use super::super::options::{ChannelBinding, SslMode, TargetSessionAttrs};
 use crate::error::{Error, Result};
 
 /// PostgreSQL's own.
@@ -14,7 +14,7 @@ const PORT: u16 = 5432;
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Password(pub(super) String);
+pub(crate) struct Password(pub(crate) String);
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,66 +24,66 @@ impl fmt::Debug for Password {
 
 /// Where trusted certificates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Roots {
+pub(crate) enum Roots {
     System,
     File(PathBuf),
 }
 
 impl Roots {
-    pub(super) fn named(file: PathBuf) -> Self {
+    pub(crate) fn named(file: PathBuf) -> Self {
         if file.as_os_str() == "system" { Self::System } else { Self::File(file) }
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Host {
+pub(crate) struct Host {
     /// A name, an address, or the folder of a socket; empty where only `address` is given.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Connected to without asking for the name's addresses.
-    pub(super) address: Option<IpAddr>,
-    pub(super) port: Option<u16>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Host {
-    pub(super) fn is_socket(&self) -> bool {
+    pub(crate) fn is_socket(&self) -> bool {
         self.address.is_none() && self.name.starts_with('/')
     }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Keepalives {
-    pub(super) off: bool,
-    pub(super) idle: Option<Duration>,
-    pub(super) interval: Option<Duration>,
-    pub(super) count: Option<u32>,
-    pub(super) user_timeout: Option<Duration>,
+pub(crate) struct Keepalives {
+    pub(crate) off: bool,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) interval: Option<Duration>,
+    pub(crate) count: Option<u32>,
+    pub(crate) user_timeout: Option<Duration>,
 }
 
 /// Its `Debug` shows no password, and the options only by being there: they can hold anything.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Server {
-    pub(super) hosts: Vec<Host>,
+pub(crate) struct Server {
+    pub(crate) hosts: Vec<Host>,
     /// Of hosts without their own.
-    pub(super) port: Option<u16>,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<Password>,
-    pub(super) database: Option<String>,
-    pub(super) application_name: Option<String>,
-    pub(super) options: Option<String>,
-    pub(super) ssl_mode: Option<SslMode>,
-    pub(super) roots: Option<Roots>,
-    pub(super) client_cert: Option<PathBuf>,
-    pub(super) client_key: Option<PathBuf>,
-    pub(super) ssl_direct: bool,
-    pub(super) channel_binding: ChannelBinding,
-    pub(super) target: TargetSessionAttrs,
-    pub(super) shuffle: bool,
-    pub(super) keepalives: Keepalives,
+    pub(crate) port: Option<u16>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Password>,
+    pub(crate) database: Option<String>,
+    pub(crate) application_name: Option<String>,
+    pub(crate) options: Option<String>,
+    pub(crate) ssl_mode: Option<SslMode>,
+    pub(crate) roots: Option<Roots>,
+    pub(crate) client_cert: Option<PathBuf>,
+    pub(crate) client_key: Option<PathBuf>,
+    pub(crate) ssl_direct: bool,
+    pub(crate) channel_binding: ChannelBinding,
+    pub(crate) target: TargetSessionAttrs,
+    pub(crate) shuffle: bool,
+    pub(crate) keepalives: Keepalives,
 }
 
 impl Server {
     /// The hosts to try, with ports; the local socket if none was named.
-    pub(super) fn hosts(&self) -> Vec<(Host, u16)> {
+    pub(crate) fn hosts(&self) -> Vec<(Host, u16)> {
         let port = |host: &Host| host.port.or(self.port).unwrap_or(PORT);
         let filled = |host: &Host| match host.name.is_empty() && host.address.is_none() {
             true => Host { name: default_host().to_owned(), ..host.clone() },
@@ -97,7 +97,7 @@ impl Server {
 
     /// With the system's roots anybody's certificate is signed, so only the full check means
     /// anything, as libpq has it.
-    pub(super) fn ssl_mode(&self) -> SslMode {
+    pub(crate) fn ssl_mode(&self) -> SslMode {
         match (self.ssl_mode, &self.roots) {
             (None, Some(Roots::System)) => SslMode::VerifyFull,
             (Some(SslMode::Require), Some(_)) => SslMode::VerifyCa,
@@ -106,7 +106,7 @@ impl Server {
     }
 
     /// Refuses what can never connect.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let doing = "reading the settings of a database";
         let bad = |problem: &'static str, advice| Err(Error::config(doing, problem).advice(advice));
         let mode = self.ssl_mode();
@@ -139,7 +139,7 @@ impl Server {
     }
 
     /// Everything but the host, its address, encryption and options.
-    pub(super) fn config(&self) -> tokio_postgres::Config {
+    pub(crate) fn config(&self) -> tokio_postgres::Config {
         use tokio_postgres::config;
         let mut config = tokio_postgres::Config::new();
         if let Some(user) = &self.user {
@@ -197,7 +197,7 @@ impl fmt::Debug for Server {
 }
 
 /// What people call this host.
-pub(super) fn label(host: &Host, port: u16) -> String {
+pub(crate) fn label(host: &Host, port: u16) -> String {
     let name = match (&host.address, plausible(&host.name)) {
         (Some(address), _) if host.name.is_empty() => address.to_string(),
         (_, true) => host.name.clone(),
