@@ -6,15 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Throughput};
 use sqlbypass::{Insert, Lookup, Save, Saved, SessionId, Store, StoredId, Update};
 use tokio::runtime::Runtime;
 
 /// Name, bytes of data, and rows in the table: about 60 MB at each size, all in the page cache.
 pub(crate) const SIZES: [(&str, usize, usize); 3] =
     [("600b", 600, 100_000), ("4kb", 4_096, 15_000), ("32kb", 32_768, 2_000)];
-pub(crate) const TASKS: [usize; 2] = [1, 64];
 pub(crate) const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
@@ -74,31 +71,38 @@ impl Bed {
     }
 }
 
-pub(crate) async fn ours<S: Store>(store: &S, bed: &Bed, operation: Operation) {
-    let (n, id) = bed.id();
-    match operation.at(n) {
-        Operation::Find | Operation::Mix => {
-            let found = store.find(&Lookup::with_legacy(id)).await.expect("a find");
-            assert!(black_box(found).is_some());
-        }
-        Operation::Save => {
-            let update = Update::new(StoredId::from(id.private())).data(bed.data(n));
-            let saved = store.save(&Save::Update(update)).await.expect("a save");
-            assert_eq!(saved, Saved::Applied);
-        }
-        Operation::Insert => {
-            let id = SessionId::generate().expect("randomness").private();
-            let insert = Insert { id, data: bed.data(n), expires_in: None };
-            let saved = store.save(&Save::Insert(insert)).await.expect("an insert");
-            assert_eq!(saved, Saved::Applied);
+/// What is measured: our stores, and others beside them.
+pub(crate) trait Subject: Clone + Send + 'static {
+    fn operate(&self, bed: &Bed, operation: Operation) -> impl Future<Output = ()> + Send;
+}
+
+impl<S: Store + Clone + 'static> Subject for S {
+    async fn operate(&self, bed: &Bed, operation: Operation) {
+        let (n, id) = bed.id();
+        match operation.at(n) {
+            Operation::Find | Operation::Mix => {
+                let found = self.find(&Lookup::with_legacy(id)).await.expect("a find");
+                assert!(black_box(found).is_some());
+            }
+            Operation::Save => {
+                let update = Update::new(StoredId::from(id.private())).data(bed.data(n));
+                let saved = self.save(&Save::Update(update)).await.expect("a save");
+                assert_eq!(saved, Saved::Applied);
+            }
+            Operation::Insert => {
+                let id = SessionId::generate().expect("randomness").private();
+                let insert = Insert { id, data: bed.data(n), expires_in: None };
+                let saved = self.save(&Save::Insert(insert)).await.expect("an insert");
+                assert_eq!(saved, Saved::Applied);
+            }
         }
     }
 }
 
 /// Time for `iterations` operations by `tasks` concurrent tasks.
-pub(crate) fn concurrently<S: Store + Clone>(
+pub(crate) fn concurrently(
     runtime: &Runtime,
-    store: &S,
+    subject: &impl Subject,
     bed: &Arc<Bed>,
     operation: Operation,
     tasks: usize,
@@ -109,13 +113,13 @@ pub(crate) fn concurrently<S: Store + Clone>(
         let begun = Instant::now();
         let handles: Vec<_> = (0..tasks)
             .map(|_| {
-                let (store, bed, left) = (store.clone(), Arc::clone(bed), Arc::clone(&left));
+                let (subject, bed, left) = (subject.clone(), Arc::clone(bed), Arc::clone(&left));
                 tokio::spawn(async move {
                     while left
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                         .is_ok()
                     {
-                        ours(&store, &bed, operation).await;
+                        subject.operate(&bed, operation).await;
                     }
                 })
             })
@@ -125,12 +129,4 @@ pub(crate) fn concurrently<S: Store + Clone>(
         }
         begun.elapsed()
     })
-}
-
-pub(crate) fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
-    group
-        .throughput(Throughput::Elements(1))
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(10);
 }

@@ -13,9 +13,15 @@ mod servers;
 mod sqlite;
 
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use sqlbypass::SessionId;
+use tokio::runtime::Runtime;
+
+#[cfg(feature = "postgres")]
+use bed::{OPERATIONS, SIZES};
 
 fn stores(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -25,7 +31,34 @@ fn stores(c: &mut Criterion) {
         .expect("tokio");
     sqlite::sqlite(c, &runtime);
     #[cfg(feature = "postgres")]
-    postgres::postgres(c, &runtime);
+    postgres(c, &runtime);
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(c: &mut Criterion, runtime: &Runtime) {
+    let Some(server) = postgres::start() else { return };
+    for size in SIZES {
+        let rig = postgres::Rig::new(runtime, &server, size);
+        for operation in OPERATIONS {
+            let mut group =
+                c.benchmark_group(format!("store/postgres/{}/{}", operation.name(), size.0));
+            settings(&mut group);
+            for subject in rig.subjects(operation) {
+                group.bench_function(subject.name(), |b| {
+                    b.iter_custom(|n| rig.time(runtime, subject, operation, n));
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+pub(crate) fn settings(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group
+        .throughput(Throughput::Elements(1))
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(10);
 }
 
 /// A private id against the same made with `format!`.

@@ -1,69 +1,104 @@
-//! The floor on PostgreSQL: `pgbench -M prepared` with the same statement, table and number of
-//! connections. It asks for 8 rows in turn, which are always in its processor's cache.
+//! PostgreSQL, with two to compare with: the floor is `pgbench -M prepared` with the same statements,
+//! as many rows and connections; `driver-…` is deadpool-postgres with `prepare_cached`, which reads
+//! the data column and nothing else.
 
 use std::fs;
-use std::path::Path;
+use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::Criterion;
+use deadpool_postgres::{Manager, Pool};
 use sqlbypass::{PostgresStore, Table};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
 
-use crate::bed::{Bed, OPERATIONS, Operation, SIZES, concurrently, settings};
+use crate::bed::{Bed, Operation, Subject, concurrently};
 use crate::servers::{Options, Postgres};
 
 /// Concurrent tasks, and the connections that they and pgbench share.
 const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
-/// Different rows that pgbench asks for.
-const SCRIPTS: usize = 8;
+/// pgbench has random numbers and no text: its rows are called by numbers from here on.
+const FIRST: u64 = 100_000_000_000_000_000;
 
-pub(crate) fn postgres(c: &mut Criterion, runtime: &Runtime) {
-    if !Postgres::available() {
-        return;
-    }
-    // What is acknowledged is on disk, as with Rails.
-    let server = Postgres::start(Options { durable: true, ..Options::default() });
-    for size in SIZES {
-        bench_size(c, runtime, &server, size);
+/// What is acknowledged is on disk, as with Rails.
+pub(crate) fn start() -> Option<Postgres> {
+    let durable = Options { durable: true, ..Options::default() };
+    Postgres::available().then(|| Postgres::start(durable))
+}
+
+/// One of those that are compared, with the index of its tasks and connections in [`TASKS`].
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    Floor(usize),
+    Driver(usize),
+    Ours(usize),
+}
+
+impl Which {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Floor(index) => format!("floor-c{}", TASKS[index].1),
+            Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
+            Self::Ours(index) => format!("c{}", TASKS[index].0),
+        }
     }
 }
 
-fn bench_size(c: &mut Criterion, runtime: &Runtime, server: &Postgres, size: (&str, usize, usize)) {
-    let (name, bytes, rows) = size;
-    let table = format!("sessions_{name}");
-    let bed = Arc::new(Bed::new(bytes, rows));
-    let store = |connections| {
-        PostgresStore::url(&server.socket_url("postgres"))
-            .expect("a URL")
-            .table(Table::new(&*table).expect("a name"))
-            .create(true)
-            .max_connections(connections)
-            .open()
-    };
-    let stores =
-        TASKS.map(|(_, connections)| runtime.block_on(store(connections)).expect("a store"));
-    runtime.block_on(fill(server, &table, &bed));
-    let floor = Floor::new(server, &table, &bed);
-    for operation in OPERATIONS {
-        let title = format!("store/postgres/{}/{name}", operation.name());
-        let mut group = c.benchmark_group(title);
-        settings(&mut group);
-        for ((tasks, connections), store) in TASKS.into_iter().zip(&stores) {
-            if operation != Operation::Mix {
-                group.bench_function(format!("floor-c{connections}"), |b| {
-                    b.iter_custom(|n| floor.time(operation, connections, n));
-                });
-            }
-            group.bench_function(format!("c{tasks}"), |b| {
-                b.iter_custom(|n| concurrently(runtime, store, &bed, operation, tasks, n));
-            });
-        }
-        group.finish();
+/// A table, and all that are compared on it.
+pub(crate) struct Rig {
+    bed: Arc<Bed>,
+    floor: Floor,
+    drivers: [Driver; 2],
+    stores: [PostgresStore; 2],
+}
+
+impl Rig {
+    pub(crate) fn new(runtime: &Runtime, server: &Postgres, size: (&str, usize, usize)) -> Self {
+        let (name, bytes, rows) = size;
+        let table = format!("sessions_{name}");
+        let bed = Arc::new(Bed::new(bytes, rows));
+        let stores = TASKS.map(|(_, connections)| {
+            let builder = PostgresStore::url(&server.socket_url("postgres")).expect("a URL");
+            let builder = builder.table(Table::new(&*table).expect("a name")).create(true);
+            runtime.block_on(builder.max_connections(connections).open()).expect("a store")
+        });
+        runtime.block_on(fill(server, &table, &bed));
+        let floor = Floor::new(server, &table, &bed);
+        let drivers = TASKS.map(|(_, connections)| Driver::new(server, &table, connections));
+        Self { bed, floor, drivers, stores }
     }
-    for store in stores {
-        runtime.block_on(store.close()).expect("a close");
+
+    /// Those that can do the operation.
+    pub(crate) fn subjects(&self, operation: Operation) -> Vec<Which> {
+        let both = 0..TASKS.len();
+        both.flat_map(|index| {
+            let floor = (operation != Operation::Mix).then_some(Which::Floor(index));
+            let driver = (operation == Operation::Find).then_some(Which::Driver(index));
+            [floor, driver, Some(Which::Ours(index))].into_iter().flatten()
+        })
+        .collect()
+    }
+
+    /// The time for so many operations.
+    pub(crate) fn time(
+        &self,
+        runtime: &Runtime,
+        which: Which,
+        operation: Operation,
+        n: u64,
+    ) -> Duration {
+        let bed = &self.bed;
+        match which {
+            Which::Floor(index) => self.floor.time(operation, TASKS[index].1, n),
+            Which::Driver(index) => {
+                concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
+            }
+            Which::Ours(index) => {
+                concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
+            }
+        }
     }
 }
 
@@ -80,59 +115,100 @@ async fn fill(server: &Postgres, table: &str, bed: &Bed) {
         let data: Vec<String> = (0..ids.len()).map(data).collect();
         client.execute(&sql, &[&privates, &data]).await.expect("rows");
     }
-    for sql in [format!("VACUUM ANALYZE {table}"), "CHECKPOINT".into()] {
+    for sql in [
+        format!("CREATE TABLE floor_{table} (LIKE {table} INCLUDING ALL)"),
+        format!(
+            "INSERT INTO floor_{table} (session_id, data, created_at, updated_at)
+             SELECT {FIRST} - 1 + row_number() OVER (), data, created_at, updated_at FROM {table}"
+        ),
+        format!("VACUUM ANALYZE {table}"),
+        format!("VACUUM ANALYZE floor_{table}"),
+        "CHECKPOINT".into(),
+    ] {
         client.batch_execute(&sql).await.expect("a tidy table");
     }
 }
 
+/// The driver and its pool, used as their manuals say.
+#[derive(Clone)]
+struct Driver {
+    pool: Pool,
+    find: Arc<str>,
+}
+
+impl Driver {
+    fn new(server: &Postgres, table: &str, connections: usize) -> Self {
+        let config = server.socket_url("postgres").parse().expect("a URL");
+        let manager = Manager::new(config, NoTls);
+        let pool = Pool::builder(manager).max_size(connections).build().expect("a pool");
+        let sql = find(table).replace(":id", "$1").replace(":raw", "$2");
+        Self { pool, find: sql.into() }
+    }
+}
+
+impl Subject for Driver {
+    async fn operate(&self, bed: &Bed, _: Operation) {
+        let (_, id) = bed.id();
+        let client = self.pool.get().await.expect("a connection");
+        let statement = client.prepare_cached(&self.find).await.expect("a statement");
+        let (private, raw) = (id.private(), id.as_str());
+        let row = client.query_opt(&statement, &[&private.as_str(), &raw]).await.expect("a find");
+        assert!(!black_box(row.expect("a row").get::<_, String>(1)).is_empty());
+    }
+}
+
+fn find(table: &str) -> String {
+    format!(
+        "SELECT \"session_id\", \"data\", \"created_at\", \"updated_at\", clock_timestamp() \
+         FROM {table} WHERE \"session_id\" IN (:id, :raw) \
+         AND (\"session_id\" = :id OR NOT EXISTS (SELECT 1 FROM {table} AS private \
+         WHERE private.\"session_id\" = :id AND (FALSE)))"
+    )
+}
+
 /// pgbench with the statements of the store.
 struct Floor {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     arguments: Vec<String>,
     password: String,
-    ids: Vec<String>,
-    data: String,
 }
 
 impl Floor {
     fn new(server: &Postgres, table: &str, bed: &Bed) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = "timezone('utc', clock_timestamp())";
-        for n in 0..SCRIPTS {
-            let find = format!(
-                "SELECT \"session_id\", \"data\", \"created_at\", \"updated_at\", clock_timestamp()
-                 FROM {table}
-                 WHERE \"session_id\" IN (:id{n}, :raw)
-                   AND (\"session_id\" = :id{n} OR NOT EXISTS (
-                     SELECT 1 FROM {table} AS private
-                     WHERE private.\"session_id\" = :id{n} AND (FALSE)))"
-            );
-            let save = format!(
-                "UPDATE {table} SET \"data\" = CAST(:data AS text), \"updated_at\" = {clock}
-                 WHERE \"session_id\" = :id{n}"
-            );
-            // The numbers keep the ids apart: those of one run and those of the runs before it.
-            let insert = format!(
-                "\\set n random(1, 9000000000000000000)\n\
-                 INSERT INTO {table} (\"session_id\", \"data\", \"created_at\", \"updated_at\")
-                 VALUES ('2::' || lpad(:n::text, 64, '0'), CAST(:data AS text), {clock}, {clock})"
-            );
-            for (name, sql) in [("find", find), ("save", save), ("insert", insert)] {
-                let sql = sql.replace("\n    ", " ");
-                fs::write(folder.path().join(format!("{name}{n}")), sql + ";\n").expect("a script");
-            }
+        let table = format!("floor_{table}");
+        let row = format!("\\set id random({FIRST}, {})", FIRST + bed.ids.len() as u64 - 1);
+        let save = format!(
+            "UPDATE {table} SET \"data\" = CAST(:data AS text), \"updated_at\" = {clock} \
+             WHERE \"session_id\" = :id"
+        );
+        // Other numbers than those of the rows that are there.
+        let insert = format!(
+            "INSERT INTO {table} (\"session_id\", \"data\", \"created_at\", \"updated_at\") \
+             VALUES ('2::' || lpad(:n::text, 64, '0'), CAST(:data AS text), {clock}, {clock})"
+        );
+        for (name, sql) in [
+            ("find", format!("{row}\n{};\n", find(&table))),
+            ("save", format!("{row}\n{save};\n")),
+            ("insert", format!("\\set n random(1, 9000000000000000000)\n{insert};\n")),
+        ] {
+            fs::write(folder.path().join(name), sql).expect("a script");
         }
-        let ids = bed.ids.iter().step_by(bed.ids.len() / SCRIPTS).take(SCRIPTS);
+        let data = String::from_utf8(bed.data(1).into()).expect("text");
         Self {
             folder,
             arguments: vec![
                 format!("--host={}", server.socket_folder().display()),
                 format!("--port={}", server.port()),
                 "--username=app".into(),
+                "--no-vacuum".into(),
+                "--protocol=prepared".into(),
+                "--time=1".into(),
+                format!("--define=data={data}"),
+                "--define=raw=0123456789abcdef0123456789abcdef".into(),
             ],
             password: server.password().to_owned(),
-            ids: ids.map(|id| id.private().as_str().to_owned()).collect(),
-            data: String::from_utf8(bed.data(1).into()).expect("text"),
         }
     }
 
@@ -140,15 +216,8 @@ impl Floor {
     fn time(&self, operation: Operation, connections: usize, iterations: u64) -> Duration {
         let mut command = Command::new("pgbench");
         command.args(&self.arguments).env("PGPASSWORD", &self.password);
-        command.args(["--no-vacuum", "--protocol=prepared"]);
         command.args([format!("--client={connections}"), format!("--jobs={}", connections.min(2))]);
-        command.arg("--time=1");
-        command.arg(format!("--define=data={}", self.data));
-        command.arg("--define=raw=0123456789abcdef0123456789abcdef");
-        for (n, id) in self.ids.iter().enumerate() {
-            command.arg(format!("--define=id{n}={id}"));
-            command.arg(format!("--file={}", self.script(operation, n).display()));
-        }
+        command.arg("--file").arg(self.folder.path().join(operation.name()));
         let output = command.arg("postgres").output().expect("pgbench");
         let text = String::from_utf8_lossy(&output.stdout);
         let tps = text
@@ -158,9 +227,5 @@ impl Floor {
             panic!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr))
         });
         Duration::from_secs_f64(iterations as f64 / tps)
-    }
-
-    fn script(&self, operation: Operation, n: usize) -> std::path::PathBuf {
-        Path::new(self.folder.path()).join(format!("{}{n}", operation.name()))
     }
 }

@@ -11,7 +11,10 @@ use rusqlite::{Connection, params};
 use sqlbypass::{SessionId, SqliteStore};
 use tokio::runtime::Runtime;
 
-use crate::bed::{Bed, OPERATIONS, Operation, SIZES, TASKS, concurrently, settings};
+use crate::bed::{Bed, OPERATIONS, Operation, SIZES, concurrently};
+use crate::settings;
+
+const TASKS: [usize; 2] = [1, 64];
 
 pub(crate) fn sqlite(c: &mut Criterion, runtime: &Runtime) {
     for size in SIZES {
