@@ -87,7 +87,7 @@ impl SessionId {
 
     /// The form that the table holds: `2::` and the SHA-256 of the public id in hex.
     pub fn private(&self) -> PrivateId {
-        let digest = Sha256::digest(self.as_str().as_bytes());
+        let digest = Sha256::digest(self.0.as_bytes());
         let mut bytes = [0; PRIVATE_LEN];
         bytes[..3].copy_from_slice(PREFIX);
         if const_hex::encode_to_slice(digest, &mut bytes[3..]).is_err() {
@@ -98,7 +98,7 @@ impl SessionId {
 
     /// The raw form of gem 1.x, if this id has its shape: 32 or 64 hex characters.
     pub fn legacy(&self) -> Option<LegacyId> {
-        LegacyId::parse(self.as_str())
+        LegacyId::parse(self.0.as_bytes())
     }
 }
 
@@ -115,14 +115,21 @@ impl Text {
     fn as_str(&self) -> &str {
         match self {
             Self::Heap(text) => text,
-            Self::Inline { len, bytes } => ascii_or_checked(&bytes[..usize::from(*len)]),
+            Self::Inline { len, bytes } => checked(&bytes[..usize::from(*len)]),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Heap(text) => text.as_bytes(),
+            Self::Inline { len, bytes } => &bytes[..usize::from(*len)],
         }
     }
 }
 
 /// Inline bytes were copied from a `str`, so the check cannot fail; at 64 bytes it costs less than
 /// an `unsafe` block has to argue for.
-fn ascii_or_checked(bytes: &[u8]) -> &str {
+fn checked(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -134,16 +141,23 @@ pub struct PrivateId([u8; PRIVATE_LEN]);
 
 impl PrivateId {
     /// Takes a column's text if it has the shape of a private id.
-    pub fn parse(stored: &str) -> Option<Self> {
-        let bytes: [u8; PRIVATE_LEN] = stored.as_bytes().try_into().ok()?;
+    pub fn parse(stored: impl AsRef<[u8]>) -> Option<Self> {
+        let bytes: [u8; PRIVATE_LEN] = stored.as_ref().try_into().ok()?;
         let hex = bytes.strip_prefix(PREFIX.as_slice())?;
         let lower_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        hex.iter().all(lower_hex).then_some(Self(bytes))
+        // Without an early end it runs many bytes at a time.
+        let fits = hex.iter().fold(true, |fits, byte| fits & lower_hex(byte));
+        fits.then_some(Self(bytes))
     }
 
     /// The column's text.
     pub fn as_str(&self) -> &str {
-        ascii_or_checked(&self.0)
+        checked(&self.0)
+    }
+
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -158,19 +172,26 @@ pub struct LegacyId {
 
 impl LegacyId {
     /// Takes a text of 32 or 64 hex characters.
-    pub fn parse(text: &str) -> Option<Self> {
-        let fits = matches!(text.len(), 32 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    pub fn parse(text: impl AsRef<[u8]>) -> Option<Self> {
+        let text = text.as_ref();
+        let fits = matches!(text.len(), 32 | 64)
+            && text.iter().fold(true, |fits, byte| fits & byte.is_ascii_hexdigit());
         if !fits {
             return None;
         }
         let mut bytes = [0; 64];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        bytes[..text.len()].copy_from_slice(text);
         Some(Self { len: text.len() as u8, bytes })
     }
 
     /// The column's text.
     pub fn as_str(&self) -> &str {
-        ascii_or_checked(&self.bytes[..usize::from(self.len)])
+        checked(self.as_bytes())
+    }
+
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
     }
 }
 
@@ -186,9 +207,8 @@ pub enum StoredId {
 impl StoredId {
     /// Takes a column's bytes if they have the shape of a private or a legacy id.
     pub fn parse(stored: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(stored).ok()?;
-        let private = PrivateId::parse(text).map(Self::Private);
-        private.or_else(|| LegacyId::parse(text).map(Self::Legacy))
+        let private = PrivateId::parse(stored).map(Self::Private);
+        private.or_else(|| LegacyId::parse(stored).map(Self::Legacy))
     }
 
     /// The column's text.
@@ -196,6 +216,14 @@ impl StoredId {
         match self {
             Self::Private(id) => id.as_str(),
             Self::Legacy(id) => id.as_str(),
+        }
+    }
+
+    /// The same as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Private(id) => id.as_bytes(),
+            Self::Legacy(id) => id.as_bytes(),
         }
     }
 

@@ -23,10 +23,10 @@ pub(super) struct Call<'a> {
 /// What the parameters stand for in one call; what a call does not have is NULL.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Values<'a> {
-    pub(super) id: Option<&'a str>,
-    pub(super) legacy: Option<&'a str>,
-    pub(super) new_id: Option<&'a str>,
-    pub(super) stored_id: Option<&'a str>,
+    pub(super) id: Option<&'a [u8]>,
+    pub(super) legacy: Option<&'a [u8]>,
+    pub(super) new_id: Option<&'a [u8]>,
+    pub(super) stored_id: Option<&'a [u8]>,
     pub(super) data: Option<&'a [u8]>,
     pub(super) guard: Option<&'a [u8]>,
     pub(super) timeouts: Timeouts,
@@ -54,7 +54,7 @@ impl<'a> Call<'a> {
     pub(super) fn insert(statements: &Statements, insert: &'a Insert) -> Result<Self> {
         check_size(&statements.schema, &insert.data)?;
         let values = Values {
-            new_id: Some(insert.id.as_str()),
+            new_id: Some(insert.id.as_bytes()),
             data: Some(&insert.data),
             expires_in: insert.expires_in,
             ..Values::default()
@@ -78,8 +78,8 @@ impl<'a> Call<'a> {
             .with(Flag::Touch, update.touch)
             .with(Flag::Expiry, update.expiry != Expiry::Keep);
         let values = Values {
-            id: Some(update.id.as_str()),
-            new_id: update.new_id.as_ref().map(PrivateId::as_str),
+            id: Some(update.id.as_bytes()),
+            new_id: update.new_id.as_ref().map(PrivateId::as_bytes),
             data: update.data.as_deref(),
             guard: match &update.guard {
                 Guard::Data(data) => data.as_deref(),
@@ -133,8 +133,8 @@ impl<'a> Call<'a> {
     pub(super) fn rekey(row: &'a Row, new_id: &'a PrivateId) -> Self {
         let values = Values {
             keys: std::slice::from_ref(&row.key),
-            stored_id: Some(&row.stored_id),
-            new_id: Some(new_id.as_str()),
+            stored_id: Some(row.stored_id.as_bytes()),
+            new_id: Some(new_id.as_bytes()),
             ..Values::default()
         };
         Self::new(Name::Rekey, Flags::default(), values)
@@ -148,8 +148,8 @@ impl<'a> Call<'a> {
 impl<'a> Values<'a> {
     fn ids(lookup: &'a Lookup) -> Self {
         Self {
-            id: Some(lookup.private.as_str()),
-            legacy: lookup.legacy.as_ref().map(|id| id.as_str()),
+            id: Some(lookup.private.as_bytes()),
+            legacy: lookup.legacy.as_ref().map(|id| id.as_bytes()),
             ..Self::default()
         }
     }

@@ -1,6 +1,7 @@
 //! A connection taken from the pool for one operation.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -129,14 +130,14 @@ impl<'s> Connection<'s> {
         call: &Call<'_>,
         mut each: impl FnMut(Row) -> Result<(), Fault> + Send,
     ) -> Result<(), Fault> {
-        self.busily(async {
-            let mut stream = std::pin::pin!(self.query(call).await?);
+        let work = async {
+            let mut stream = pin!(self.query(call).await?);
             while let Some(row) = stream.try_next().await? {
                 each(row)?;
             }
             Ok(())
-        })
-        .await
+        };
+        self.busily(pin!(work)).await
     }
 
     async fn query(&self, call: &Call<'_>) -> Result<RowStream, Fault> {
@@ -155,7 +156,7 @@ impl<'s> Connection<'s> {
 
     /// Runs a statement that writes, as a transaction of its own; the number of rows it wrote.
     pub(super) async fn execute(&self, call: &Call<'_>) -> Result<u64, Fault> {
-        self.busily(async {
+        let work = async {
             let statement = self.statements.get(call.name, call.flags)?;
             let object = self.object()?;
             if self.shared.is_pgbouncer() {
@@ -167,8 +168,8 @@ impl<'s> Connection<'s> {
             let result = object.execute_raw(&prepared, args).await;
             self.answered(&result);
             Ok(result?)
-        })
-        .await
+        };
+        self.busily(pin!(work)).await
     }
 
     /// Behind a transaction pooler a time limit holds for one transaction. All of it is sent at
@@ -200,25 +201,26 @@ impl<'s> Connection<'s> {
 
     /// Runs SQL without parameters.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Fault> {
-        self.busily(async {
+        let work = async {
             let object = self.object()?;
             self.progress.set(WRITING);
             let result = object.batch_execute(sql).await;
             self.answered(&result);
             Ok(result?)
-        })
-        .await
+        };
+        self.busily(pin!(work)).await
     }
 
     /// Whether there is such a table.
     pub(super) async fn has_table(&self, table: &Table) -> Result<bool, Fault> {
-        let found = self.busily(async { inspect::find(self.object()?, table).await });
-        Ok(found.await?.is_some())
+        let work = async { inspect::find(self.object()?, table).await };
+        Ok(self.busily(pin!(work)).await?.is_some())
     }
 
     /// Looks at the table and learns what it has.
     pub(super) async fn inspect(&mut self) -> Result<(), Fault> {
-        let found = self.busily(async { self.shared.inspect(self.object()?).await }).await?;
+        let work = async { self.shared.inspect(self.object()?).await };
+        let found = self.busily(pin!(work)).await?;
         self.statements = found;
         Ok(())
     }
@@ -243,9 +245,10 @@ impl<'s> Connection<'s> {
         self.progress.set(if lost { WRITING } else { CONNECTED });
     }
 
+    /// The work is pinned where it is made, so that its kilobytes are not moved.
     async fn busily<T>(
         &self,
-        work: impl Future<Output = Result<T, Fault>> + Send,
+        work: Pin<&mut (impl Future<Output = Result<T, Fault>> + Send)>,
     ) -> Result<T, Fault> {
         self.busy.store(true, Ordering::Relaxed);
         let result = work.await;

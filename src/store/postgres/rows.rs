@@ -49,7 +49,6 @@ pub(super) fn type_of(param: Param, binary: bool) -> Type {
 
 /// What a parameter stands for in this call.
 pub(super) fn arg<'a>(param: Param, values: &Values<'a>) -> Arg<'a> {
-    let text = |text: Option<&'a str>| text.map_or(Arg::Null, |text| Arg::Bytes(text.as_bytes()));
     let bytes = |bytes: Option<&'a [u8]>| bytes.map_or(Arg::Null, Arg::Bytes);
     let key = |key: Option<&'a RowKey>| key.map_or(Arg::Null, Arg::Key);
     let micros = |time: Option<Duration>| {
@@ -57,10 +56,10 @@ pub(super) fn arg<'a>(param: Param, values: &Values<'a>) -> Arg<'a> {
         time.map_or(Arg::Null, |time| Arg::Int(micros(time)))
     };
     match param {
-        Param::Id => text(values.id),
-        Param::Legacy => text(values.legacy),
-        Param::NewId => text(values.new_id),
-        Param::StoredId => text(values.stored_id),
+        Param::Id => bytes(values.id),
+        Param::Legacy => bytes(values.legacy),
+        Param::NewId => bytes(values.new_id),
+        Param::StoredId => bytes(values.stored_id),
         Param::Data => bytes(values.data),
         Param::GuardData => bytes(values.guard),
         Param::IdleMicros => micros(values.timeouts.idle),

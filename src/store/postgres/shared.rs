@@ -1,7 +1,7 @@
 //! What all clones of a store share: the pool, what the table was found to have, and the way in
 //! which an operation is tried.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl Shared {
         let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
         let doing = "connecting to PostgreSQL";
-        let work = async { self.connection(doing, until, &progress).await.map(drop) };
+        let work = pin!(async { self.connection(doing, until, &progress).await.map(drop) });
         self.bounded(doing, until, &progress, work).await
     }
 
@@ -70,7 +70,8 @@ impl Shared {
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
         let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
-        let attempts = self.attempts(&operation, until, &progress);
+        // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
+        let attempts = pin!(self.attempts(&operation, until, &progress));
         self.bounded(O::DOING, until, &progress, attempts).await
     }
 
@@ -79,12 +80,12 @@ impl Shared {
         let doing = "creating the sessions table";
         let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
-        let work = async {
+        let work = pin!(async {
             let statements = Arc::new(creating(&self.options.table));
             let object = self.pool.get(doing, until.into()).await?;
             let connection = Connection::new(object, statements, self, &progress);
             self.make_table(&connection).await.map_err(|fault| fault.into_error(doing))
-        };
+        });
         self.bounded(doing, until, &progress, work).await
     }
 
@@ -107,9 +108,8 @@ impl Shared {
         doing: &'static str,
         until: Instant,
         progress: &Progress,
-        work: impl Future<Output = Result<T>> + Send,
+        mut work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
     ) -> Result<T> {
-        let mut work = pin!(work);
         if let Ok(result) = timeout_at(until.into(), &mut work).await {
             return result;
         }
@@ -158,7 +158,7 @@ impl Shared {
                 }
                 Remedy::Inspect | Remedy::Prepare if !renewed => {
                     renewed = true;
-                    if !self.renew(&mut connection, &fault).await? {
+                    if !Box::pin(self.renew(&mut connection, &fault)).await? {
                         return Err(error(O::DOING, &fault));
                     }
                 }
@@ -202,7 +202,7 @@ impl Shared {
             }
             connection.inspect().await
         };
-        first.await.map_err(|fault| fault.into_error(inspect::DOING))?;
+        Box::pin(first).await.map_err(|fault| fault.into_error(inspect::DOING))?;
         Ok(connection)
     }
 

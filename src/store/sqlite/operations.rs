@@ -156,7 +156,7 @@ impl Clock {
 
 fn value<'a>(param: Param, values: &Values<'a>, clock: &'a Clock, binary: bool) -> ToSqlOutput<'a> {
     let null = || data_sql(None, false);
-    let text = |text: Option<&'a str>| text.map_or_else(null, text_sql);
+    let text = |text: Option<&'a [u8]>| text.map_or_else(null, text_sql);
     let key = |key: Option<&'a RowKey>| key.map_or_else(null, key_sql);
     let time = |time: &'a Option<TimeText>| time.as_ref().map_or_else(null, TimeText::as_sql);
     match param {

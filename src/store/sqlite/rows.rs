@@ -75,14 +75,14 @@ pub(super) fn data_sql(data: Option<&[u8]>, blob: bool) -> ToSqlOutput<'_> {
     })
 }
 
-pub(super) fn text_sql(text: &str) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+pub(super) fn text_sql(text: &[u8]) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text))
 }
 
 pub(super) fn key_sql(key: &RowKey) -> ToSqlOutput<'_> {
     match key {
         RowKey::Int(key) => ToSqlOutput::Owned(Value::Integer(*key)),
-        RowKey::Text(key) => text_sql(key),
+        RowKey::Text(key) => text_sql(key.as_bytes()),
     }
 }
 
