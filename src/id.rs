@@ -332,8 +332,8 @@ mod tests {
     fn private_ids_parse_only_their_own_shape() {
         let private = SessionId::generate().unwrap().private();
         assert_eq!(PrivateId::parse(private.as_str()), Some(private));
-        assert!(PrivateId::parse(&private.as_str().to_uppercase()).is_none());
+        assert!(PrivateId::parse(private.as_str().to_uppercase()).is_none());
         assert!(PrivateId::parse(&private.as_str()[..66]).is_none());
-        assert!(PrivateId::parse(&format!("3{}", &private.as_str()[1..])).is_none());
+        assert!(PrivateId::parse(format!("3{}", &private.as_str()[1..])).is_none());
     }
 }

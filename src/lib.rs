@@ -12,7 +12,7 @@ mod manager;
 mod rails;
 mod record;
 mod session;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_sql")]
 mod sql;
 mod store;
 mod table;
@@ -43,7 +43,7 @@ pub use record::{
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_sql")]
 pub use store::any::{AnyBuilder, AnyStore};
 #[cfg(feature = "postgres")]
 pub use store::postgres::{

@@ -1,14 +1,14 @@
 //! Stores: rows in, rows out.
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_sql")]
 pub(crate) mod any;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_sql")]
 mod call;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "_sql")]
 mod statements;
 
 use std::future::Future;

@@ -260,35 +260,6 @@ fn parse_hex_float(text: &[u8]) -> f64 {
     value * 2f64.powi(exponent)
 }
 
-/// The text that `Marshal.dump` writes for a float: the shortest digits that read back the same.
-pub(crate) fn marshal_float(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".into();
-    }
-    let sign = if value.is_sign_negative() { "-" } else { "" };
-    if value.is_infinite() {
-        return format!("{sign}inf");
-    }
-    if value == 0.0 {
-        return format!("{sign}0");
-    }
-    let (digits, exponent) = float::shortest(value.abs());
-    // Where the point stands, counted from the first digit.
-    let point = exponent + 1;
-    let count = digits.len() as i32;
-    if point < -3 || point > count {
-        let (first, rest) = digits.split_at(1);
-        let dot = if rest.is_empty() { "" } else { "." };
-        return format!("{sign}{first}{dot}{rest}e{}", point - 1);
-    }
-    if point <= 0 {
-        return format!("{sign}0.{:0<width$}{digits}", "", width = (-point) as usize);
-    }
-    let (whole, fraction) = digits.split_at(point as usize);
-    let dot = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{whole}{dot}{fraction}")
-}
-
 /// `Float#to_s`.
 pub(crate) fn ruby_float(value: f64) -> String {
     if value.is_nan() {

@@ -199,10 +199,15 @@ impl HashBytes {
                 Fate::Kept => {
                     let run =
                         fates[at..].iter().take_while(|fate| matches!(fate, Fate::Kept)).count();
+                    let end = entries[at + run - 1].end as usize;
                     if same {
-                        copier.verbatim(&mut out, key_at, entries[at + run - 1].end as usize);
-                    } else {
-                        copier.values(&mut out, key_at, 2 * run)?;
+                        copier.verbatim(&mut out, key_at, end);
+                    } else if !copier.relinked(&mut out, key_at..end) {
+                        // The first may spell out what the others only refer to.
+                        let behind = copier.values(&mut out, key_at, 2)?;
+                        if !copier.relinked(&mut out, behind..end) {
+                            copier.values(&mut out, behind, 2 * (run - 1))?;
+                        }
                     }
                     at += run;
                     continue;
@@ -210,7 +215,7 @@ impl HashBytes {
                 Fate::Replaced(value) => {
                     if same {
                         copier.verbatim(&mut out, key_at, value_at);
-                    } else {
+                    } else if !copier.relinked(&mut out, key_at..value_at) {
                         copier.values(&mut out, key_at, 1)?;
                     }
                     writer::write(&mut out, value)?;
@@ -243,7 +248,7 @@ impl HashBytes {
 /// A session that held nothing before.
 fn fresh(changes: &Changes) -> Result<Vec<u8>> {
     let entries = || changes.iter().filter_map(|(key, value)| Some((key, value?)));
-    let mut out = Out::with_capacity(256);
+    let mut out = Out::with_capacity(1024);
     out.bytes.push(b'{');
     out.object();
     out.int(entries().count() as i64);

@@ -1,10 +1,11 @@
 //! Writes values as Ruby's `Marshal.dump` would.
 
 use crate::error::{Error, Result};
+use crate::value::float;
 use crate::value::marshal::copy::Copier;
 use crate::value::marshal::moment;
 use crate::value::marshal::out::{Out, VERSION};
-use crate::value::number::{is_flonum, marshal_float};
+use crate::value::number::is_flonum;
 use crate::value::text::{EncodingRef, TextRef};
 use crate::value::{Hash, Map, Time, Value};
 
@@ -102,7 +103,11 @@ pub(crate) fn write_float(out: &mut Out<'_>, value: f64) {
     }
     out.bytes.push(b'f');
     let number = out.object();
-    out.text(marshal_float(value).as_bytes());
+    let at = out.bytes.len();
+    out.bytes.push(0);
+    float::write_marshal(&mut out.bytes, value);
+    // A short length is one byte.
+    out.bytes[at] = (out.bytes.len() - at + 4) as u8;
     if shared {
         out.floats.insert(value.to_bits(), number);
     }

@@ -62,7 +62,45 @@ impl<'a> Copier<'a> {
         out.objects() == objects.end
             && out.symbols() == symbols
             && source.symbols_before(part.start) == symbols
-            && !source.links_into(&objects)
+            && !source.links(part.end..source.data().len()).any(|(_, to)| objects.contains(&to))
+    }
+
+    /// Copies a range of whole values in which nothing but the numbers of links to objects is to
+    /// change, and answers whether it is such a range. If not, nothing was copied: a symbol has
+    /// another number by now, or a link leads to what was left out.
+    pub(crate) fn relinked(&mut self, out: &mut Out<'a>, range: Range<usize>) -> bool {
+        let source = self.source;
+        let symbols = source.symbols_before(range.start)..source.symbols_before(range.end);
+        if !self.symbols.are_same_below(symbols.start)
+            || (!symbols.is_empty() && out.symbols() != symbols.start)
+        {
+            return false;
+        }
+        let objects = source.objects_before(range.start)..source.objects_before(range.end);
+        let (first, undo) = (out.objects(), out.bytes.len());
+        let mut from = range.start;
+        for (at, number) in source.links(range.clone()) {
+            let copy = if objects.contains(&number) {
+                Some(first + (number - objects.start))
+            } else {
+                self.objects.get(number)
+            };
+            let Some(copy) = copy else {
+                out.bytes.truncate(undo);
+                return false;
+            };
+            out.bytes.extend_from_slice(&source.data()[from..at.start]);
+            out.link(copy);
+            from = at.end;
+        }
+        out.bytes.extend_from_slice(&source.data()[from..range.end]);
+        out.skip_objects(first + objects.len());
+        self.objects.set_all(objects, first);
+        for number in symbols {
+            let name = source.symbol_at(number).and_then(|at| self.name(at));
+            self.symbols.set(number, out.name_symbol(name));
+        }
+        true
     }
 
     /// Copies so many values from an offset; answers the offset behind them.
@@ -273,6 +311,14 @@ impl Numbers {
         self.base = below;
     }
 
+    /// Whether each number below this one is the same in both.
+    fn are_same_below(&mut self, number: usize) -> bool {
+        while self.same < number && self.get(self.same) == Some(self.same) {
+            self.same += 1;
+        }
+        self.same >= number
+    }
+
     #[inline]
     fn get(&self, number: usize) -> Option<usize> {
         if number < self.same {
@@ -297,5 +343,12 @@ impl Numbers {
                 self.list.push(copy as u32 + 1);
             }
         }
+    }
+
+    /// As many numbers in a row, from a new number on. None of them lies before where copying began.
+    fn set_all(&mut self, numbers: Range<usize>, copy: usize) {
+        let at = numbers.start.saturating_sub(self.base);
+        self.list.resize(at, 0);
+        self.list.extend((copy + 1..).take(numbers.len()).map(|copy| copy as u32));
     }
 }

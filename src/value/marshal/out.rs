@@ -14,6 +14,8 @@ pub(crate) struct Out<'a> {
     objects: usize,
     symbols: usize,
     names: Table<(&'a [u8], bool)>,
+    /// The number of the symbol that nearly every string has for its encoding.
+    e: Option<usize>,
     encodings: Table<&'a [u8]>,
     /// Strings that Ruby keeps once, and whether they are ASCII rather than UTF-8.
     pub(crate) strings: Table<(&'a [u8], bool)>,
@@ -30,6 +32,7 @@ impl<'a> Out<'a> {
             objects: 0,
             symbols: 0,
             names: Table::default(),
+            e: None,
             encodings: Table::default(),
             strings: Table::default(),
             floats: Table::default(),
@@ -56,6 +59,7 @@ impl<'a> Out<'a> {
     }
 
     /// A packed integer of at most four bytes.
+    #[inline]
     pub(crate) fn int(&mut self, value: i64) {
         match value {
             0 => self.bytes.push(0),
@@ -65,6 +69,7 @@ impl<'a> Out<'a> {
         }
     }
 
+    #[cold]
     fn long_int(&mut self, value: i64) {
         let end = if value < 0 { -1 } else { 0 };
         let width = (1..4).find(|width| value >> (8 * width) == end).unwrap_or(4);
@@ -119,7 +124,10 @@ impl<'a> Out<'a> {
         match encoding {
             EncodingRef::Binary => {}
             EncodingRef::Utf8 | EncodingRef::Ascii => {
-                self.ascii_symbol("E");
+                match self.e {
+                    Some(number) => self.symlink(number),
+                    None => self.ascii_symbol("E"),
+                }
                 self.bytes.push(if encoding == EncodingRef::Utf8 { b'T' } else { b'F' });
             }
             EncodingRef::Other(name) => {
@@ -143,6 +151,9 @@ impl<'a> Out<'a> {
     /// Gives the next symbol number to a name, if it is one that can be found again.
     pub(crate) fn name_symbol(&mut self, name: Option<TextRef<'a>>) -> usize {
         if let Some(key) = name.and_then(key) {
+            if key == (b"E", false) {
+                self.e = Some(self.symbols);
+            }
             self.names.insert(key, self.symbols);
         }
         self.symbols += 1;
@@ -161,32 +172,76 @@ fn key(name: TextRef<'_>) -> Option<(&[u8], bool)> {
 
 /// A map to numbers that stays a list while it is short.
 pub(crate) struct Table<K> {
-    list: Vec<(K, usize)>,
+    list: Vec<(u64, K, usize)>,
     map: HashMap<K, usize>,
+    /// A bit for each tag that is there: most keys that are looked for are new.
+    seen: u64,
 }
 
 const SHORT: usize = 16;
 
-impl<K> Default for Table<K> {
-    fn default() -> Self {
-        Self { list: Vec::new(), map: HashMap::new() }
+/// A key of a table.
+pub(crate) trait Key: Hash + Eq {
+    /// Equal for equal keys, cheap, and mostly another for another key.
+    fn tag(&self) -> u64;
+}
+
+impl Key for u64 {
+    fn tag(&self) -> u64 {
+        *self
     }
 }
 
-impl<K: Hash + Eq> Table<K> {
+impl Key for &[u8] {
+    fn tag(&self) -> u64 {
+        let end = match self.last_chunk() {
+            Some(end) => u64::from_le_bytes(*end),
+            None => self.iter().fold(0, |tag, byte| tag << 8 | u64::from(*byte)),
+        };
+        end ^ (self.len() as u64) << 56
+    }
+}
+
+impl Key for (&[u8], bool) {
+    fn tag(&self) -> u64 {
+        self.0.tag() ^ u64::from(self.1)
+    }
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self { list: Vec::new(), map: HashMap::new(), seen: 0 }
+    }
+}
+
+impl<K: Key> Table<K> {
     pub(crate) fn get(&self, key: &K) -> Option<usize> {
-        match self.list.iter().find(|(known, _)| known == key) {
-            Some((_, number)) => Some(*number),
+        let tag = key.tag();
+        if self.seen & bit(tag) == 0 {
+            return None;
+        }
+        match self.list.iter().find(|(known, candidate, _)| *known == tag && candidate == key) {
+            Some((_, _, number)) => Some(*number),
             None if self.map.is_empty() => None,
             None => self.map.get(key).copied(),
         }
     }
 
     pub(crate) fn insert(&mut self, key: K, number: usize) {
+        let tag = key.tag();
+        self.seen |= bit(tag);
         if self.list.len() < SHORT {
-            self.list.push((key, number));
+            if self.list.is_empty() {
+                self.list.reserve(SHORT);
+            }
+            self.list.push((tag, key, number));
         } else {
             self.map.insert(key, number);
         }
     }
+}
+
+/// One of 64 bits, by a multiplication that mixes all of a tag into the highest ones.
+fn bit(tag: u64) -> u64 {
+    1 << (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
 }

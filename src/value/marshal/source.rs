@@ -15,7 +15,7 @@ pub(crate) struct Source {
 pub(crate) struct Index {
     symbols: Vec<u32>,
     objects: Vec<Slot>,
-    /// Where the links to objects lead.
+    /// Where the links to objects stand.
     links: Vec<u32>,
 }
 
@@ -88,9 +88,20 @@ impl Source {
         self.index.objects.partition_point(|slot| (slot.taken as usize) <= at)
     }
 
-    /// Whether a link leads to one of these objects.
-    pub(crate) fn links_into(&self, objects: &Range<usize>) -> bool {
-        self.index.links.iter().any(|number| objects.contains(&(*number as usize)))
+    /// The links to objects that stand in a range, in order, each with the number it leads to.
+    pub(crate) fn links(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (Range<usize>, usize)> + '_ {
+        let links = &self.index.links;
+        let first = links.partition_point(|at| (*at as usize) < range.start);
+        links[first..].iter().map(|at| *at as usize).take_while(move |at| *at < range.end).map(
+            |at| {
+                // Checked when the bytes were scanned.
+                let (number, end) = read_int(&self.data, at + 1).unwrap_or_default();
+                (at..end, number as usize)
+            },
+        )
     }
 
     /// The text of the symbol spelled out at an offset.
@@ -115,11 +126,11 @@ impl Visit for Index {
         if number < self.symbols.len() { Ok(None) } else { Err("a link to an earlier symbol") }
     }
 
-    fn link(&mut self, _: Range<usize>, number: usize) -> Result<Detour, &'static str> {
+    fn link(&mut self, at: Range<usize>, number: usize) -> Result<Detour, &'static str> {
         if number >= self.objects.len() {
             return Err("a link to an earlier object");
         }
-        self.links.push(number as u32);
+        self.links.push(at.start as u32);
         Ok(None)
     }
 }
