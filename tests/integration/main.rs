@@ -13,3 +13,5 @@ mod postgres;
 mod serve;
 #[path = "../servers/mod.rs"]
 mod servers;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
