@@ -52,6 +52,41 @@ async fn a_refusal_says_why_and_no_password() {
     assert!(error.is_unavailable() && error.to_string().contains("has no address"), "{error}");
 }
 
+/// By address, name, socket or list, as a URL or in pairs, with every parameter.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_way_to_name_a_server_leads_there() {
+    if !Postgres::available() {
+        return;
+    }
+    let (server, place) = (Postgres::shared(), Place::shared().await);
+    let (port, folder) = (server.port(), server.socket_folder().display());
+    let login = "app:p%40ss%2Fw%3Ard%20%25";
+    let in_url = "dbname=postgres&user=app&password=p%40ss%2Fw%3Ard%20%25";
+    let pairs = r"dbname=postgres user=app password='p@ss/w:rd %'";
+    let all = "application_name=all&options=-c%20work_mem%3D1MB&connect_timeout=2&keepalives=1\
+        &keepalives_idle=5&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=2000\
+        &sslmode=prefer&channel_binding=prefer&target_session_attrs=read-write&gssencmode=prefer\
+        &load_balance_hosts=random&client_encoding=utf8&pool_max=2&pgbouncer=false";
+    for url in [
+        server.url("postgres"),
+        server.socket_url("postgres"),
+        // The name may have an address on which nobody listens.
+        format!("postgresql://{login}@localhost:{port}/postgres"),
+        format!("postgres://{login}@/postgres?host={folder}&port={port}"),
+        format!("postgres://?host={folder}&port={port}&{in_url}"),
+        format!("postgres://{login}@name.invalid:{port}/postgres?hostaddr=127.0.0.1"),
+        format!("postgres://{login}@[::1]:1,127.0.0.1:{port}/postgres"),
+        format!("postgres://{login}@127.0.0.1:{port}/postgres?{all}"),
+        format!("host={folder} port={port} {pairs}"),
+        format!("host=127.0.0.1,{folder} port=1,{port} {pairs}"),
+    ] {
+        let store = place.builder(&url).open().await.map_err(|error| format!("{url}: {error}"));
+        let (store, id) = (store.unwrap(), new_id());
+        insert(&store, &id, "one").await.unwrap();
+        assert_eq!(data(&store, &id).await.unwrap(), "one");
+    }
+}
+
 /// Each host that was tried is named, with its own reason.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_no_host_can_be_used_every_one_is_named() {
