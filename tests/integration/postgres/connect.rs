@@ -165,7 +165,7 @@ async fn the_next_host_is_used() {
         let id = new_id();
         insert(&store, &id, "one").await.unwrap();
         assert!(begun.elapsed() < limit + Duration::from_secs(2), "{:?}", begun.elapsed());
-        let begun = Instant::now();
+        let asked = hole.connections();
         let finds: Vec<_> = (0..16)
             .map(|_| {
                 let (store, id) = (store.clone(), id.clone());
@@ -175,7 +175,7 @@ async fn the_next_host_is_used() {
         for find in finds {
             assert_eq!(find.await.unwrap().unwrap(), "one");
         }
-        assert!(begun.elapsed() < limit, "each connection asked the dead host again");
+        assert_eq!(hole.connections(), asked, "another connection asked the dead host");
     }
 }
 
@@ -297,7 +297,7 @@ async fn a_pool_of_the_users_serves() {
     let pool = deadpool_postgres::Pool::builder(manager).max_size(1).build().unwrap();
     let table = sqlbypass::Table::new(place.table()).unwrap();
     let builder = PostgresStore::pool(pool.clone()).table(table);
-    let store = builder.deadline(Duration::from_millis(300)).open().await.unwrap();
+    let store = builder.deadline(Duration::from_secs(1)).open().await.unwrap();
     let id = new_id();
     insert(&store, &id, "one").await.unwrap();
     let held = pool.get().await.unwrap();
