@@ -119,8 +119,8 @@ async fn a_mute_host_is_left_by_operations_of_short_deadlines() {
     let second = format!("127.0.0.1:{}", server.port());
     let hosts = format!("127.0.0.1:{},{second}", hole.port());
     let url = server.url("postgres").replace(&second, &hosts);
-    let builder = place.builder(&url).lazy(true).deadline(Duration::from_millis(300));
-    let store = builder.open().await.unwrap();
+    let builder = place.builder(&url).lazy(true).deadline(Duration::from_secs(1));
+    let store = builder.connect_deadline(Duration::from_secs(60)).open().await.unwrap();
     let error = insert(&store, &new_id(), "one").await.unwrap_err();
     assert!(error.is_unavailable() && !error.is_unknown_outcome(), "{error}");
     let id = new_id();
