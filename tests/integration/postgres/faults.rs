@@ -130,7 +130,8 @@ async fn an_answer_that_is_lost_is_an_unknown_outcome() {
         proxy.set(Mode::MuteAfter(b"the change"));
         let error = in_time(update(&store, &id, "the change")).await.unwrap_err();
         assert!(error.is_unknown_outcome(), "{error}");
-        // Cut while it is on its way: the same.
+        // Cut while it is on its way, on a connection that is there: the same.
+        assert!(data(&store, &id).await.is_some());
         let cut = tokio::join!(update(&store, &id, "the change"), async {
             tokio::time::sleep(DEADLINE / 4).await;
             proxy.cut();
