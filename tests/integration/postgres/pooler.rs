@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sqlbypass::{Lookup, PostgresStore, Saved, Store, Table};
+use sqlbypass::{Lookup, PostgresStore, Saved, SessionId, Store, Table};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
@@ -61,6 +62,45 @@ async fn two_processes_share_connections() {
     assert_eq!(place.count().await, 0);
 }
 
+/// 200 operations whose callers leave half-way.
+async fn leave_half_way(store: &PostgresStore, id: &SessionId) {
+    for round in 0..200_u64 {
+        let (store, id) = (store.clone(), id.clone());
+        let task = tokio::spawn(async move {
+            match round % 3 {
+                0 => drop(store.find(&Lookup::new(&id)).await),
+                1 => drop(update(&store, &id, "dropped").await),
+                _ => drop(insert(&store, &id, "a duplicate").await),
+            }
+        });
+        tokio::time::sleep(Duration::from_micros(round % 40 * 20)).await;
+        task.abort();
+    }
+}
+
+/// What the server's connection has, by questions that set nothing.
+async fn is_clean(url: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for (sql, expected) in [
+        ("SELECT count(*) FROM pg_prepared_statements", "0"),
+        (
+            "SELECT count(*) FROM pg_settings
+             WHERE source = 'session' AND name <> 'application_name'",
+            "0",
+        ),
+        ("SELECT current_setting('statement_timeout') || current_setting('lock_timeout')", "00"),
+        ("SELECT now() = statement_timestamp()", "t"),
+    ] {
+        let messages = client.simple_query(sql).await.unwrap();
+        let value = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(value, Some(expected), "{sql}");
+    }
+}
+
 /// On the one connection that PgBouncer has to the server: no statement with a name, nothing set,
 /// no transaction open, also where callers left half-way, ran into a lock or asked wrongly; and no
 /// connection beside the store's own, as a cancel request would be.
@@ -80,18 +120,7 @@ async fn nothing_is_left_on_the_servers_connection() {
     let store = builder.max_connections(4).open().await.unwrap();
     let id = new_id();
     insert(&store, &id, "one").await.unwrap();
-    for round in 0..200_u64 {
-        let (store, id) = (store.clone(), id.clone());
-        let task = tokio::spawn(async move {
-            match round % 3 {
-                0 => drop(store.find(&Lookup::new(&id)).await),
-                1 => drop(update(&store, &id, "dropped").await),
-                _ => drop(insert(&store, &id, "a duplicate").await),
-            }
-        });
-        tokio::time::sleep(Duration::from_micros(round % 40 * 20)).await;
-        task.abort();
-    }
+    leave_half_way(&store, &id).await;
     // The finds among them have no limit of their own, and would wait for the lock.
     tokio::time::sleep(deadline).await;
     place.raw.batch_execute(&format!("BEGIN; LOCK TABLE {}", place.table())).await.unwrap();
@@ -101,29 +130,7 @@ async fn nothing_is_left_on_the_servers_connection() {
     assert_eq!(update(&store, &id, "two").await.unwrap(), Saved::Applied);
     assert!(proxy.connections() <= 4, "{} connections", proxy.connections());
 
-    let (beside, connection) = tokio_postgres::connect(
-        &server.url_through(pooler.port(), "postgres"),
-        tokio_postgres::NoTls,
-    )
-    .await
-    .unwrap();
-    tokio::spawn(connection);
-    for (sql, expected) in [
-        ("SELECT count(*) FROM pg_prepared_statements", "0"),
-        (
-            "SELECT count(*) FROM pg_settings WHERE source = 'session' AND name <> 'application_name'",
-            "0",
-        ),
-        ("SELECT current_setting('statement_timeout') || current_setting('lock_timeout')", "00"),
-        ("SELECT now() = statement_timestamp()", "t"),
-    ] {
-        let messages = beside.simple_query(sql).await.unwrap();
-        let value = messages.iter().find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        });
-        assert_eq!(value.as_deref(), Some(expected), "{sql}");
-    }
+    is_clean(&server.url_through(pooler.port(), "postgres")).await;
     let log = server.log();
     let executed: Vec<&str> =
         log.lines().filter_map(|line| line.split_once("LOG:  execute ")).map(|(_, s)| s).collect();
