@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long proof: every fuzz target for SECONDS_EACH (600 by default), then all benches and the chart.
-# Needs a nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|bench.
+# The long proof: every fuzz target for SECONDS_EACH (600 by default), 10,000 races of a logout on each
+# database, then all benches and the chart.
+# Needs a nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|races|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,9 +16,14 @@ fuzz() {
   done
 }
 
+races() {
+  SQLBYPASS_RACES=10000 cargo test --locked --features full --test integration -- a_logout_is_final
+}
+
 bench() {
   cargo bench --locked
+  cargo bench --locked --features postgres --bench ratios
   cargo run --quiet --example chart
 }
 
-for part in ${1:-fuzz bench}; do "$part"; done
+for part in ${1:-fuzz races bench}; do "$part"; done
