@@ -240,14 +240,15 @@ async fn a_socket_is_used_by_url_and_by_builder() {
     let by_builder = MySqlStore::builder().host(&*socket).user(server.user());
     let by_builder = by_builder.password(server.password()).database(&*place.database);
     let id = new_id();
-    insert(&place.open().await, &id, "one").await.unwrap();
-    assert_eq!(data(&by_builder.open().await.unwrap(), &id).await.unwrap(), "one");
+    let (by_url, by_builder) = (place.open().await, by_builder.open().await.unwrap());
+    insert(&by_url, &id, "one").await.unwrap();
+    assert_eq!(data(&by_builder, &id).await.unwrap(), "one");
     let over_sockets = format!(
         "SELECT COUNT(*) FROM information_schema.processlist
          WHERE db = '{}' AND host = 'localhost' AND id <> CONNECTION_ID()",
         place.database
     );
-    assert!(place.one(&over_sockets).await > 0);
+    assert_eq!(place.one(&over_sockets).await, 2);
     let absent = server.socket_url(&place.database).replace("socket", "absent");
     let absent = absent.replace("?absent=", "?socket=");
     assert!(failure(MySqlStore::url(&absent).unwrap()).await.is_unavailable());

@@ -88,8 +88,9 @@ impl Place {
     }
 
     async fn put(&self, id: &str, data: &str) {
-        let times = self.rows::<String>("SHOW COLUMNS FROM sessions LIKE 'created_at'", ()).await;
-        let sql = if times.is_empty() {
+        let times = "SELECT COUNT(*) FROM information_schema.columns WHERE table_name = 'sessions'
+                     AND table_schema = DATABASE() AND column_name = 'created_at'";
+        let sql = if self.one(times).await == 0 {
             "INSERT INTO sessions (session_id, data) VALUES (?, ?)"
         } else {
             "INSERT INTO sessions (session_id, data, created_at, updated_at)
