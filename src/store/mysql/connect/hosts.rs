@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -51,8 +51,16 @@ pub(crate) struct Connector {
     connect_deadline: Duration,
     deadline: Duration,
     health: Health,
-    /// When a connection was last found dead: those that have not been used since are asked.
-    suspected: Mutex<Option<Instant>>,
+    doubts: Mutex<Doubts>,
+}
+
+/// What was found out about connections that have not been used since.
+#[derive(Clone, Copy, Default)]
+struct Doubts {
+    /// One was closed: the others are asked before they are used.
+    closed: Option<Instant>,
+    /// One was mute, and asking costs a deadline: the others are closed.
+    mute: Option<Instant>,
 }
 
 struct Target {
@@ -85,7 +93,7 @@ impl Connector {
             wsrep_sync_wait: server.wsrep_sync_wait,
             connect_deadline: options.connect_deadline,
             deadline: options.deadline,
-            suspected: Mutex::new(None),
+            doubts: Mutex::default(),
         })
     }
 
@@ -94,9 +102,18 @@ impl Connector {
         self.health.trouble()
     }
 
-    /// A connection was found dead; others may be too.
+    /// A connection was found closed; others may be too.
     pub(crate) fn suspect(&self) {
-        *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.doubts().closed = Some(Instant::now());
+    }
+
+    /// A server did not answer in time on one of its connections.
+    pub(crate) fn mute(&self) {
+        self.doubts().mute = Some(Instant::now());
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, Doubts> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The host is of no use for now; the others come first.
@@ -188,25 +205,27 @@ impl Connector {
         writable: bool,
     ) -> Result<Link, Failure> {
         let target = &self.hosts[index];
-        let plain = target.host.is_socket() || self.tls.is_none();
         let options = self.options_for(target, address);
-        let conn = match (plain, &self.tls) {
-            (false, Some(tls)) => {
-                let encrypted = options.clone().ssl_opts(Some(tls.clone()));
-                match Conn::new(encrypted).await.map_err(|fault| of_attempt(&fault)) {
-                    Err(failure) if failure.other_encryption && self.is_tls_optional() => {
-                        Conn::new(options).await.map_err(|fault| of_attempt(&fault))?
-                    }
-                    result => result?,
-                }
-            }
-            _ => Conn::new(options).await.map_err(|fault| of_attempt(&fault))?,
+        let conn = match &self.tls {
+            Some(tls) if !target.host.is_socket() => self.encrypted(options, tls).await?,
+            _ => connect(options).await?,
         };
         self.begin(conn, index, writable).await
     }
 
-    fn is_tls_optional(&self) -> bool {
-        matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer)
+    async fn encrypted(&self, options: OptsBuilder, tls: &SslOpts) -> Result<Conn, Failure> {
+        let with = |tls: SslOpts| options.clone().ssl_opts(Some(tls));
+        let fault = match Conn::new(with(tls.clone())).await {
+            Ok(conn) => return Ok(conn),
+            Err(fault) => fault,
+        };
+        let name = tls::other_name(&fault).filter(|_| self.ssl_mode == SslMode::VerifyCa);
+        if let Some(name) = name {
+            return connect(with(tls.clone().with_danger_tls_hostname_override(Some(name)))).await;
+        }
+        let failure = of_attempt(&fault);
+        let optional = matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer);
+        if optional && failure.other_encryption { connect(options).await } else { Err(failure) }
     }
 
     fn options_for(&self, target: &Target, address: Option<IpAddr>) -> OptsBuilder {
@@ -275,6 +294,10 @@ impl Connector {
     }
 }
 
+async fn connect(options: OptsBuilder) -> Result<Conn, Failure> {
+    Conn::new(options).await.map_err(|fault| of_attempt(&fault))
+}
+
 const READ_ONLY: &str = "takes no writes";
 
 async fn describe(conn: &mut Conn) -> Result<Described, mysql_async::Error> {
@@ -323,21 +346,23 @@ impl Manager for Connect {
         if link.conn.is_disconnected() {
             return Err(dead());
         }
-        let suspected = *self.0.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_suspect = suspected.is_some_and(|since| link.used <= since);
-        if !is_suspect && link.used.elapsed() < WARM {
+        let doubts = *self.0.doubts();
+        let since = |found: Option<Instant>| found.is_some_and(|found| link.used <= found);
+        if since(doubts.mute) {
+            return Err(dead());
+        }
+        if !since(doubts.closed) && link.used.elapsed() < WARM {
             return Ok(());
         }
         let patience = self.0.connect_deadline.min(self.0.deadline / 2);
         match tokio::time::timeout(patience, link.conn.ping()).await {
             Ok(Ok(())) => {
                 link.used = Instant::now();
-                Ok(())
+                return Ok(());
             }
-            _ => {
-                self.0.suspect();
-                Err(dead())
-            }
+            Ok(Err(_)) => self.0.suspect(),
+            Err(_) => self.0.mute(),
         }
+        Err(dead())
     }
 }
