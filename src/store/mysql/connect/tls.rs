@@ -6,6 +6,7 @@ use mysql_async::{ClientIdentity, IoError, SslOpts};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::server::Server;
 use crate::error::{Error, Result};
@@ -75,19 +76,19 @@ fn provide() {
 
 fn identity(cert: &Path, key: &Path) -> Result<ClientIdentity> {
     let (chain, secret) = (read("ssl-cert", cert)?, read("ssl-key", key)?);
-    if CertificateDer::pem_slice_iter(&chain).next().is_none_or(|found| found.is_err()) {
+    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&chain).collect();
+    let certificates = found.unwrap_or_default();
+    if certificates.is_empty() {
         return Err(unreadable("ssl-cert", cert, "it holds no certificate in PEM"));
     }
-    match PrivateKeyDer::from_pem_slice(&secret) {
-        Ok(_) => Ok(ClientIdentity::new(chain.into(), secret.into())),
-        Err(pem::Error::NoItemsFound) => Err(unreadable("ssl-key", key, "it holds no key in PEM")),
-        Err(_) => Err(unreadable("ssl-key", key, "it is not PEM")),
-    }
-    .map_err(|error| {
-        error.advice(
-            "it has to be a PEM file; a key in PKCS#8, PKCS#1 or SEC1, without a passphrase",
-        )
-    })
+    let der = PrivateKeyDer::from_pem_slice(&secret).map_err(|_| {
+        unreadable("ssl-key", key, "it holds no key in PEM")
+            .advice("it has to be in PKCS#8, PKCS#1 or SEC1, without a passphrase")
+    })?;
+    CertifiedKey::from_der(certificates, der, &ring::default_provider()).map_err(|error| {
+        Error::config(DOING, format!("ssl-cert and ssl-key cannot be used: {error}"))
+    })?;
+    Ok(ClientIdentity::new(chain.into(), secret.into()))
 }
 
 fn read(what: &str, file: &Path) -> Result<Vec<u8>> {
