@@ -282,3 +282,31 @@ async fn a_user_of_ed25519_logs_in() {
     let error = failure(at("wrong")).await;
     assert!(error.is_config() && error.code() == Some("1045"), "{error}");
 }
+
+/// What the store sets for its connections, whatever the server has: limits of the server's own,
+/// and READ COMMITTED, under which writers of different rows do not wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_have_settings_of_their_own() {
+    if !MariaDb::available() {
+        return;
+    }
+    let server = start(&["autocommit = 0", "character_set_client_handshake = off"]);
+    let place = Place::on(&server, RAILS).await;
+    // A trigger tells what holds where the statement runs.
+    place
+        .run(
+            "CREATE TRIGGER tell BEFORE INSERT ON sessions FOR EACH ROW SET NEW.data = CONCAT_WS(' ',
+               @@tx_isolation, @@autocommit + 0, @@character_set_client,
+               @@innodb_lock_wait_timeout, @@max_statement_time)",
+        )
+        .await;
+    let builder = place.builder(|name| server.socket_url(name)).deadline(Duration::from_secs(6));
+    let store = builder.open().await.unwrap();
+    let id = new_id();
+    insert(&store, &id, "").await.unwrap();
+    let told = String::from_utf8(data(&store, &id).await.unwrap().to_vec()).unwrap();
+    let words: Vec<&str> = told.split(' ').collect();
+    assert_eq!(words[..3], ["READ-COMMITTED", "1", "utf8mb4"], "{told}");
+    let limits: Vec<f64> = words[3..].iter().map(|word| word.parse().unwrap()).collect();
+    assert!(limits.iter().all(|limit| *limit > 0.0 && *limit <= 6.0), "{told}");
+}

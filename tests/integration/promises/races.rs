@@ -121,7 +121,7 @@ async fn write_as_rails(
 ) -> Vec<Written> {
     let stored = id.private().as_str().to_owned();
     let mut written = Vec::new();
-    while !stop.load(Ordering::Relaxed) || written.is_empty() {
+    while written.is_empty() || (written.len() < 200 && !stop.load(Ordering::Relaxed)) {
         let mut document: serde_json::Value =
             serde_json::from_str(&rails.read(&stored).await).unwrap();
         let key = format!("rails{}", written.len());
@@ -129,7 +129,7 @@ async fn write_as_rails(
         let text = document.to_string();
         rails.write(&stored, &text).await;
         written.push((Instant::now(), keys(text.as_bytes())));
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     written
 }
