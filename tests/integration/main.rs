@@ -8,7 +8,9 @@ mod harness;
 mod hostile;
 mod http;
 mod layers;
+mod mysql;
 mod postgres;
+mod promises;
 #[cfg(feature = "cli")]
 mod serve;
 #[path = "../servers/mod.rs"]

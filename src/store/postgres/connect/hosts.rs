@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::options::{PostgresBuilder, SslMode, TargetSessionAttrs};
 use super::failure::{Failure, wrap};
-use super::health::{Health, Trial};
 use super::server::{Host, Server, label};
 use super::tls;
 use crate::error::Result;
+use crate::store::connect::health::{Health, Trial};
 
 /// What a server says of itself.
 const INSPECT: &str = include_str!("../../../../sql/postgres/inspect_server.sql");
@@ -180,14 +180,8 @@ impl Connector {
         wanted: TargetSessionAttrs,
     ) -> Result<Connected, Failure> {
         let trial = self.health.begin(index);
-        let mut work = pin!(self.connect_addresses(&self.hosts[index], &trial, wanted));
-        let result = match tokio::time::timeout(self.patience, &mut work).await {
-            Ok(result) => result,
-            Err(_) => {
-                trial.is_late();
-                work.await
-            }
-        };
+        let attempt = self.connect_addresses(&self.hosts[index], &trial, wanted);
+        let result = trial.watch(self.patience, attempt).await;
         trial.ended(result.as_ref().ok().map(|(_, address)| *address));
         result.map(|(connected, _)| connected)
     }

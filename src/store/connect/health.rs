@@ -1,6 +1,8 @@
 //! Which hosts answered of late, so that a dead one costs few connections its deadline.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use super::failure::Failure;
 /// For so long after it failed a host comes after those that did not. It is never left out.
 const AVOIDED: Duration = Duration::from_secs(30);
 
-pub(super) struct Health {
+pub(crate) struct Health {
     hosts: Vec<Mutex<State>>,
     trouble: Mutex<Option<Failure>>,
 }
@@ -22,7 +24,7 @@ struct State {
 }
 
 /// An attempt under way.
-pub(super) struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     state: &'a Mutex<State>,
 }
 
@@ -31,13 +33,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Health {
-    pub(super) fn new(hosts: usize) -> Self {
+    pub(crate) fn new(hosts: usize) -> Self {
         let hosts = std::iter::repeat_with(Mutex::default).take(hosts).collect();
         Self { hosts, trouble: Mutex::new(None) }
     }
 
     /// The hosts in the order in which to try them.
-    pub(super) fn order(&self, shuffled: bool) -> Vec<usize> {
+    pub(crate) fn order(&self, shuffled: bool) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.hosts.len()).collect();
         if shuffled {
             shuffle(&mut order);
@@ -48,7 +50,7 @@ impl Health {
         order
     }
 
-    pub(super) fn begin(&self, index: usize) -> Trial<'_> {
+    pub(crate) fn begin(&self, index: usize) -> Trial<'_> {
         let state = &self.hosts[index];
         // One connection finds out whether a failed host is back; the others go elsewhere.
         if let Some(failed) = &mut lock(state).failed {
@@ -57,23 +59,23 @@ impl Health {
         Trial { state }
     }
 
-    pub(super) fn connected(&self) {
+    pub(crate) fn connected(&self) {
         *lock(&self.trouble) = None;
     }
 
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(crate) fn failed(&self, failure: Failure) {
         *lock(&self.trouble) = Some(failure);
     }
 
     /// Why the last connection was not made, if none was since.
-    pub(super) fn trouble(&self) -> Option<Failure> {
+    pub(crate) fn trouble(&self) -> Option<Failure> {
         lock(&self.trouble).clone()
     }
 }
 
 impl Trial<'_> {
     /// The addresses in the order in which to try them.
-    pub(super) fn sort(
+    pub(crate) fn sort(
         &self,
         mut addresses: Vec<Option<IpAddr>>,
         shuffled: bool,
@@ -89,13 +91,21 @@ impl Trial<'_> {
         addresses
     }
 
-    /// It takes long: until it works others try elsewhere first.
-    pub(super) fn is_late(&self) {
-        lock(self.state).failed = Some(Instant::now());
+    /// Waits for the attempt. After so long others try elsewhere first, until it has worked: an
+    /// operation's deadline can be shorter than a host's.
+    pub(crate) async fn watch<T>(&self, patience: Duration, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = pin!(attempt);
+        match tokio::time::timeout(patience, &mut attempt).await {
+            Ok(result) => result,
+            Err(_) => {
+                lock(self.state).failed = Some(Instant::now());
+                attempt.await
+            }
+        }
     }
 
     /// The attempt came to an end: a connection to this address, or none.
-    pub(super) fn ended(&self, connected: Option<Option<IpAddr>>) {
+    pub(crate) fn ended(&self, connected: Option<Option<IpAddr>>) {
         match connected {
             Some(good) => *lock(self.state) = State { failed: None, good },
             None => lock(self.state).failed = Some(Instant::now()),
@@ -132,13 +142,16 @@ mod tests {
         assert_eq!(health.order(false), [0, 2, 1]);
     }
 
-    #[test]
-    fn a_host_that_takes_long_comes_last_until_it_works() {
+    #[tokio::test]
+    async fn a_host_that_takes_long_comes_last_until_it_works() {
         let health = health();
         let trial = health.begin(0);
-        assert_eq!(health.order(false), [0, 1, 2]);
-        trial.is_late();
-        assert_eq!(health.order(false), [1, 2, 0]);
+        let attempt = async {
+            assert_eq!(health.order(false), [0, 1, 2]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            health.order(false)
+        };
+        assert_eq!(trial.watch(Duration::from_millis(1), attempt).await, [1, 2, 0]);
         trial.ended(Some(None));
         assert_eq!(health.order(false), [0, 1, 2]);
     }
