@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ struct Target {
     host: Host,
     port: u16,
     label: String,
+    /// It was found to speak no TLS: asking for it costs a connection, since the driver hangs up.
+    plain: AtomicBool,
 }
 
 /// What a server says of itself.
@@ -81,13 +84,17 @@ impl Connector {
     /// Reads the files of certificates; connects nowhere.
     pub(crate) fn new(options: &MySqlBuilder, server: &Server) -> Result<Self> {
         server.check()?;
-        let target = |(host, port)| Target { label: label(&host, port), host, port };
+        let target = |(host, port)| {
+            let (label, plain) = (label(&host, port), AtomicBool::new(false));
+            Target { host, port, label, plain }
+        };
         let hosts: Vec<Target> = server.hosts().into_iter().map(target).collect();
+        let encrypted = hosts.iter().any(|target| !target.host.is_socket());
         Ok(Self {
             health: Health::new(hosts.len(), options.connect_deadline.min(options.deadline) / 2),
             hosts,
             options: server.options(),
-            tls: tls::options(server)?,
+            tls: if encrypted { tls::options(server)? } else { None },
             ssl_mode: server.ssl_mode(),
             shuffle: server.shuffle,
             wsrep_sync_wait: server.wsrep_sync_wait,
@@ -105,6 +112,10 @@ impl Connector {
     /// A connection was found closed; others may be too.
     pub(crate) fn suspect(&self) {
         self.doubts().closed = Some(Instant::now());
+        // A server that was started anew may speak TLS now.
+        for target in &self.hosts {
+            target.plain.store(false, Ordering::Relaxed);
+        }
     }
 
     /// A server did not answer in time on one of its connections.
@@ -207,13 +218,25 @@ impl Connector {
         let target = &self.hosts[index];
         let options = self.options_for(target, address);
         let conn = match &self.tls {
-            Some(tls) if !target.host.is_socket() => self.encrypted(options, tls).await?,
+            Some(tls) if !target.host.is_socket() => self.encrypted(target, options, tls).await?,
             _ => connect(options).await?,
         };
         self.begin(conn, index, writable).await
     }
 
-    async fn encrypted(&self, options: OptsBuilder, tls: &SslOpts) -> Result<Conn, Failure> {
+    async fn encrypted(
+        &self,
+        target: &Target,
+        options: OptsBuilder,
+        tls: &SslOpts,
+    ) -> Result<Conn, Failure> {
+        let optional = matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer);
+        if optional && target.plain.swap(false, Ordering::Relaxed) {
+            if let Ok(conn) = Conn::new(options.clone()).await {
+                target.plain.store(true, Ordering::Relaxed);
+                return Ok(conn);
+            }
+        }
         let with = |tls: SslOpts| options.clone().ssl_opts(Some(tls));
         let fault = match Conn::new(with(tls.clone())).await {
             Ok(conn) => return Ok(conn),
@@ -224,8 +247,12 @@ impl Connector {
             return connect(with(tls.clone().with_danger_tls_hostname_override(Some(name)))).await;
         }
         let failure = of_attempt(&fault);
-        let optional = matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer);
-        if optional && failure.other_encryption { connect(options).await } else { Err(failure) }
+        if !optional || !failure.other_encryption {
+            return Err(failure);
+        }
+        let conn = connect(options).await?;
+        target.plain.store(true, Ordering::Relaxed);
+        Ok(conn)
     }
 
     fn options_for(&self, target: &Target, address: Option<IpAddr>) -> OptsBuilder {
