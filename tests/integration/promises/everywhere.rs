@@ -70,7 +70,7 @@ async fn a_logout_is_final_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_beside_rails_lose_only_what_rails_erases_on_sqlite() {
     let (folder, store) = sqlite().await;
-    let raw = Connection::open(folder.path().join("sessions.db")).unwrap();
+    let mut raw = Connection::open(folder.path().join("sessions.db")).unwrap();
     raw.busy_handler(Some(|_| true)).unwrap();
     writers_beside_rails(&store, SqliteRails(raw)).await;
     writers_lose_nothing(&[store]).await;
