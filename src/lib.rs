@@ -24,7 +24,9 @@ pub mod internals {
     pub use crate::codec::base64::internals as base64;
 }
 
-pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
+pub use codec::{
+    Changes, Codec, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
+};
 pub use cookie::{CookieOptions, SameSite, Spelling};
 #[cfg(feature = "postgres")]
 pub use deadpool_postgres;

@@ -188,7 +188,8 @@ fn errors_name_the_format_the_offset_and_what_was_expected() {
         (r#"{"value":{}} x"#, "json at byte 13: expected the end"),
         (r#"{"value":[]}"#, "json at byte 9: expected an object"),
         (r#"{"value":true}"#, "json at byte 9: expected an object"),
-        (r#""text""#, "json at byte 0: expected an object"),
+        ("7", "json at byte 0: expected an object"),
+        (r#""text""#, "json at byte 0: expected a value"),
         (
             "{\"value\":{\"a\":\"\n\"}}",
             "json at byte 15: expected an escape for a control character",
@@ -260,6 +261,9 @@ fn a_stored_text_can_be_shown_and_made_by_rubys_rules() {
     assert_eq!(Serializer::Null.from_json(&shown, false).unwrap(), shown.as_bytes());
     let made = Serializer::Json.from_json(&shown, false).unwrap();
     assert_eq!(made, format!("{{\"value\":{shown}}}").into_bytes());
+    let digits = |count| Value::from(sqlbypass::BigInt::from_decimal(&"9".repeat(count)).unwrap());
+    assert_eq!(read(&write(&digits(10_000)).unwrap()).unwrap(), digits(10_000));
+    assert!(write(&digits(10_001)).is_err_and(|error| error.is_value()));
     let error = Serializer::Null.to_json(b"[1,]", false).unwrap_err();
     assert!(error.to_string().ends_with("not valid null at byte 3: expected a value"), "{error}");
 }
