@@ -12,6 +12,7 @@ use sqlbypass::{
 };
 
 use super::fixtures::{base64, dump, name, rows, unbase64, unhex};
+use super::support::Stopwatch;
 
 fn open(bytes: &[u8]) -> Box<dyn Document> {
     Marshal.open(Some(base64(bytes).into())).unwrap()
@@ -138,7 +139,7 @@ fn many_keys_take_time_in_proportion() {
     let map: Map = (0..COUNT).map(|n| (format!("key {n}"), n)).collect();
     let dump =
         Serializer::Marshal.from_json(&serde_json::Value::from(Value::Map(map)).to_string(), false);
-    let started = std::time::Instant::now();
+    let started = Stopwatch::start();
     let document = Marshal.open(Some(dump.unwrap().into())).unwrap();
     for (n, key) in document.keys().into_iter().enumerate() {
         assert_eq!(get::<i64>(&*document, key), n as i64);
@@ -151,7 +152,7 @@ fn many_keys_take_time_in_proportion() {
     let hybrid = Hybrid::default().open(Some(spliced.encode(&Changes::new()).unwrap())).unwrap();
     let text = hybrid.encode(&set("key 5", "b")).unwrap();
     assert!(text.ends_with(br#","key 99999":99999,"key 5":"b"}}"#));
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.seconds() < 20.0, "{}", started.seconds());
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn an_integer_of_many_digits_costs_no_more_than_its_bytes() {
     // {"k" => an integer of 4 MB}: its digits would take minutes.
     let mut bytes = unhex("04087b064922066b063a0645546c2b0380841e");
     bytes.resize(bytes.len() + 4_000_000, 7);
-    let started = std::time::Instant::now();
+    let started = Stopwatch::start();
     let stored = Bytes::from(base64(&bytes));
     let document = Marshal.open(Some(stored.clone())).unwrap();
     assert!(matches!(document.get("k").unwrap().unwrap().to_value().unwrap(), Value::BigInt(_)));
@@ -172,7 +173,7 @@ fn an_integer_of_many_digits_costs_no_more_than_its_bytes() {
         spliced.get("k").unwrap().unwrap().to_value().unwrap()
             == document.get("k").unwrap().unwrap().to_value().unwrap()
     );
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    assert!(started.seconds() < 20.0, "{}", started.seconds());
 }
 
 #[test]
@@ -328,7 +329,7 @@ fn a_time_is_written_as_ruby_writes_it_under_every_codec_of_json() {
 #[test]
 fn hybrid_turns_what_rails_stores_into_the_json_that_ruby_dumps() {
     // Ruby writes addresses and inspections of these, or the text of an object unknown here.
-    const REFUSED: [&str; 10] = [
+    const REFUSED: [&str; 8] = [
         "multibyte_chars",
         "duration",
         "duration_mixed",
@@ -337,8 +338,6 @@ fn hybrid_turns_what_rails_stores_into_the_json_that_ruby_dumps() {
         "action_controller_parameters",
         "ar_new",
         "ar_persisted",
-        "active_model_errors",
-        "mime_type",
     ];
     for row in rows("rails.jsonl") {
         let mut session = Changes::new();
