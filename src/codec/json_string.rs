@@ -45,6 +45,8 @@ impl<C: Codec> Codec for JsonString<C> {
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
         let inner = match &stored {
+            // What JSON has for nothing, whatever the inner codec has for it.
+            Some(text) if matches!(text.trim_ascii(), b"null" | b"false") => None,
             Some(text) => unquoted(self.name(), text)?.or_else(|| stored.clone()),
             None => None,
         };

@@ -88,7 +88,7 @@ fn every_json_text_of_the_fixtures_goes_through_the_program_and_back() {
                 continue;
             };
             // serde_json rounds what has more digits than fit.
-            if !text.bytes().filter(u8::is_ascii_digit).nth(18).is_some() {
+            if text.bytes().filter(u8::is_ascii_digit).nth(18).is_none() {
                 assert_eq!(*answer, whole["value"], "{text}");
             }
             let encode = format!("encode --serializer {serializer}");
@@ -168,7 +168,7 @@ fn odd_input_ends_with_an_error_and_never_in_a_panic() {
 
 #[test]
 fn a_text_of_many_megabytes_goes_through() {
-    let large = json!({"text": "x".repeat(8 << 20), "list": vec![1; 1 << 20]}).to_string();
+    let large = json!({"text": "x".repeat(2 << 20), "list": vec![1; 1 << 17]}).to_string();
     for serializer in ["marshal", "json", "hybrid", "null"] {
         let stored = run(&format!("encode --serializer {serializer}"), large.as_bytes());
         assert!(stored.status.success(), "{serializer}");

@@ -83,6 +83,13 @@ fn a_json_string_goes_back_as_it_came_or_is_an_error() {
         let document = JsonString(Json).open(Some(stored.into())).unwrap();
         assert_eq!(document.encode(&Changes::new()).unwrap(), stored);
     }
+    // JSON's own nothing is an empty session under each.
+    for nothing in ["null", " false\n"] {
+        for codec in [&JsonString(Marshal) as &dyn Codec, &JsonString(Json), &JsonString(Null)] {
+            let document = codec.open(Some(nothing.into())).unwrap();
+            assert!(document.keys().is_empty(), "{} of {nothing}", codec.name());
+        }
+    }
     // What stands in the inner text as an escape stays one: jsonb takes no U+0000.
     let mut changes = Changes::new();
     changes.set("a", "\0\"é\n".into());
