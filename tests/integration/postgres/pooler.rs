@@ -134,7 +134,8 @@ async fn nothing_is_left_on_the_servers_connection() {
     let log = server.log();
     let executed: Vec<&str> =
         log.lines().filter_map(|line| line.split_once("LOG:  execute ")).map(|(_, s)| s).collect();
-    assert!(executed.len() >= 10, "{} statements", executed.len());
+    // Those of callers who left may not have come so far; the others have.
+    assert!(executed.len() >= 3, "{} statements", executed.len());
     assert!(executed.iter().all(|statement| statement.starts_with("<unnamed>")));
     assert!(!log.contains("due to user request"), "a statement was cancelled");
 }
