@@ -17,8 +17,8 @@ use tokio_postgres::NoTls;
 use crate::bed::{Bed, Operation, Subject, concurrently};
 use crate::servers::{Options, Postgres};
 
-/// Concurrent tasks, and the connections that they and pgbench share.
-const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
+/// Concurrent tasks, and the connections that they share.
+const TASKS: [(usize, usize); 4] = [(1, 1), (16, 8), (64, 8), (256, 8)];
 /// pgbench has random numbers and no text: its rows are called by numbers from here on.
 const FIRST: u64 = 100_000_000_000_000_000;
 
@@ -34,14 +34,16 @@ pub(crate) enum Which {
     Floor(usize),
     Driver(usize),
     Ours(usize),
+    Lanes(usize),
 }
 
 impl Which {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Floor(index) => format!("floor-c{}", TASKS[index].1),
+            Self::Floor(index) => format!("floor-of-c{}", TASKS[index].0),
             Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
             Self::Ours(index) => format!("c{}", TASKS[index].0),
+            Self::Lanes(index) => format!("lanes-c{}", TASKS[index].0),
         }
     }
 }
@@ -50,8 +52,9 @@ impl Which {
 pub(crate) struct Rig {
     bed: Arc<Bed>,
     floor: Floor,
-    drivers: [Driver; 2],
-    stores: [PostgresStore; 2],
+    drivers: [Driver; 4],
+    stores: [PostgresStore; 4],
+    lanes: [PostgresStore; 4],
 }
 
 impl Rig {
@@ -59,15 +62,18 @@ impl Rig {
         let (name, bytes, rows) = size;
         let table = format!("sessions_{name}");
         let bed = Arc::new(Bed::new(bytes, rows));
-        let stores = TASKS.map(|(_, connections)| {
+        let open = |lanes: bool, connections: usize| {
             let builder = PostgresStore::url(&server.socket_url("postgres")).expect("a URL");
             let builder = builder.table(Table::new(&*table).expect("a name")).create(true);
-            runtime.block_on(builder.max_connections(connections).open()).expect("a store")
-        });
+            let builder = builder.lanes(lanes).max_connections(connections);
+            runtime.block_on(builder.open()).expect("a store")
+        };
+        let stores = TASKS.map(|(_, connections)| open(false, connections));
+        let lanes = TASKS.map(|(_, connections)| open(true, connections));
         runtime.block_on(fill(server, &table, &bed));
         let floor = Floor::new(server, &table, &bed);
         let drivers = TASKS.map(|(_, connections)| Driver::new(server, &table, connections));
-        Self { bed, floor, drivers, stores }
+        Self { bed, floor, drivers, stores, lanes }
     }
 
     /// Those that can do the operation.
@@ -76,7 +82,8 @@ impl Rig {
         both.flat_map(|index| {
             let floor = (operation != Operation::Mix).then_some(Which::Floor(index));
             let driver = (operation == Operation::Find).then_some(Which::Driver(index));
-            [floor, driver, Some(Which::Ours(index))].into_iter().flatten()
+            let ours = [Some(Which::Ours(index)), Some(Which::Lanes(index))];
+            [floor, driver].into_iter().chain(ours).flatten()
         })
         .collect()
     }
@@ -91,12 +98,18 @@ impl Rig {
     ) -> Duration {
         let bed = &self.bed;
         match which {
-            Which::Floor(index) => self.floor.time(operation, TASKS[index].1, n),
+            // pgbench is at its best with 8 connections for finds and 16 for what waits for disks.
+            Which::Floor(0) => self.floor.time(operation, 1, n),
+            Which::Floor(_) if operation == Operation::Find => self.floor.time(operation, 8, n),
+            Which::Floor(_) => self.floor.time(operation, 16, n),
             Which::Driver(index) => {
                 concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
             }
             Which::Ours(index) => {
                 concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
+            }
+            Which::Lanes(index) => {
+                concurrently(runtime, &self.lanes[index], bed, operation, TASKS[index].0, n)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
 //! `cargo bench --features postgres --bench ratios` takes some five minutes and prints a table;
-//! `-- 600b find` measures what has these words in its name.
+//! `-- 600b find c64` measures what has these words in its name.
 
 mod bed;
 mod postgres;
@@ -19,7 +19,9 @@ const ROUNDS: usize = 11;
 const SECONDS: f64 = 0.7;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (tasks, words): (Vec<_>, Vec<_>) = words
+        .partition(|word| word.strip_prefix('c').is_some_and(|rest| rest.parse::<usize>().is_ok()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -38,13 +40,16 @@ fn main() {
         }
         let rig = Rig::new(&runtime, &server, size);
         for operation in operations {
-            measure(&runtime, &rig, operation, &of_size(&operation));
+            measure(&runtime, &rig, operation, &of_size(&operation), &tasks);
         }
     }
 }
 
-fn measure(runtime: &Runtime, rig: &Rig, operation: Operation, name: &str) {
-    let subjects = rig.subjects(operation);
+fn measure(runtime: &Runtime, rig: &Rig, operation: Operation, name: &str, tasks: &[String]) {
+    let is_wanted = |which: &Which| {
+        tasks.is_empty() || tasks.iter().any(|c| which.name().ends_with(c.as_str()))
+    };
+    let subjects: Vec<_> = rig.subjects(operation).into_iter().filter(is_wanted).collect();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
         for (subject, rates) in subjects.iter().zip(&mut rates) {
@@ -57,11 +62,12 @@ fn measure(runtime: &Runtime, rig: &Rig, operation: Operation, name: &str) {
             rates.push(rate);
         }
     }
-    let mut floors = [None; 2];
+    let mut floors = [None; 4];
     for (subject, rates) in subjects.iter().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);
         let median = rates[rates.len() / 2];
-        let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index)) = *subject;
+        let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index) | Which::Lanes(index)) =
+            *subject;
         if matches!(subject, Which::Floor(_)) {
             floors[index] = Some(median);
         }

@@ -4,6 +4,8 @@
 pub(crate) mod any;
 #[cfg(feature = "_sql")]
 mod call;
+#[cfg(feature = "_sql")]
+mod lane;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 #[cfg(feature = "sqlite")]
