@@ -35,6 +35,13 @@ fn save(store: &PostgresStore, save: Save) -> impl Future<Output = Result<Saved>
     async move { store.save(&save).await }
 }
 
+/// Somebody else locks the row, until it is rolled back.
+async fn lock(place: &Place, id: &SessionId) {
+    place.raw.batch_execute("BEGIN").await.unwrap();
+    let sql = format!("UPDATE {} SET data = data WHERE session_id = $1", place.table());
+    place.raw.execute(&sql, &[&id.private().as_str()]).await.unwrap();
+}
+
 /// The statements in the server's log that hold this.
 fn sent(server: &Postgres, part: &str) -> usize {
     let log = server.log();
@@ -63,14 +70,6 @@ async fn each_row_of_a_batch_has_its_own_answer() {
     for id in &ids {
         insert(&store, id, "before").await.unwrap();
     }
-    let lock = |at: usize| {
-        let sql = format!("UPDATE {} SET data = data WHERE session_id = $1", place.table());
-        let (raw, id) = (&place.raw, ids[at].private());
-        async move {
-            raw.batch_execute("BEGIN").await.unwrap();
-            raw.execute(&sql, &[&id.as_str()]).await.unwrap();
-        }
-    };
     store.destroy(&Lookup::new(&ids[13])).await.unwrap();
     for round in 0..2 {
         let (locked, was, now) = (round == 1, format!("was {round}"), format!("now {round}"));
@@ -78,7 +77,7 @@ async fn each_row_of_a_batch_has_its_own_answer() {
             assert_eq!(update(&store, id, &was).await.unwrap(), Saved::Applied, "{at}");
         }
         if locked {
-            lock(23).await;
+            lock(&place, &ids[23]).await;
         }
         let calls = ids.iter().enumerate().map(|(at, id)| {
             let was = if at == 17 { "other" } else { &was };
