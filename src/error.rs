@@ -151,6 +151,20 @@ impl Error {
         Self::new(Kind::Overflow { limit, size }, "saving a session", problem).advice(WIDEN)
     }
 
+    /// The same error for somebody else; the source stays with the first.
+    #[cfg(feature = "_sql")]
+    pub(crate) fn twin(&self) -> Self {
+        let inner = &self.0;
+        Self(Box::new(Inner {
+            kind: inner.kind,
+            doing: inner.doing,
+            problem: inner.problem.clone(),
+            advice: inner.advice,
+            code: inner.code.clone(),
+            source: None,
+        }))
+    }
+
     /// Says what to do next.
     pub fn advice(mut self, advice: &'static str) -> Self {
         self.0.advice = advice;

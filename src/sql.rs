@@ -108,9 +108,18 @@ pub(crate) enum Param {
     Limit,
     Key,
     Keys,
+    // Of a batch: one value for each of its operations.
+    Ids,
+    NewIds,
+    Datas,
+    Guards,
 }
 
-const PARAMS: [(&str, Param); 17] = [
+const PARAMS: [(&str, Param); 21] = [
+    ("ids", Param::Ids),
+    ("new_ids", Param::NewIds),
+    ("datas", Param::Datas),
+    ("guards", Param::Guards),
     ("id", Param::Id),
     ("legacy", Param::Legacy),
     ("new_id", Param::NewId),

@@ -16,7 +16,7 @@ pub(crate) const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
 /// Concurrent tasks, and the connections that they and a server's floor share.
-pub(crate) const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
+pub(crate) const TASKS: [(usize, usize); 4] = [(1, 1), (16, 8), (64, 8), (256, 8)];
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Operation {
@@ -80,15 +80,24 @@ pub(crate) enum Which {
     Floor(usize),
     Driver(usize),
     Ours(usize),
+    /// Ours with what meets going out together.
+    Lanes(usize),
 }
 
 impl Which {
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Floor(index) => format!("floor-c{}", TASKS[index].1),
+            Self::Floor(index) => format!("floor-of-c{}", TASKS[index].0),
             Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
             Self::Ours(index) => format!("c{}", TASKS[index].0),
+            Self::Lanes(index) => format!("lanes-c{}", TASKS[index].0),
         }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        let (Self::Floor(index) | Self::Driver(index) | Self::Ours(index) | Self::Lanes(index)) =
+            self;
+        index
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) fn start() -> Option<MariaDb> {
 pub(crate) struct Rig {
     bed: Arc<Bed>,
     floors: Floors,
-    drivers: [Driver; 2],
-    stores: [MySqlStore; 2],
+    drivers: [Driver; TASKS.len()],
+    stores: [MySqlStore; TASKS.len()],
 }
 
 impl Rig {
@@ -71,7 +71,7 @@ impl Compared for Rig {
             Which::Driver(index) => {
                 concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
             }
-            Which::Ours(index) => {
+            Which::Ours(index) | Which::Lanes(index) => {
                 concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
             }
         }

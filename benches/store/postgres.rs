@@ -30,8 +30,9 @@ pub(crate) fn start() -> Option<Postgres> {
 pub(crate) struct Rig {
     bed: Arc<Bed>,
     floor: Floor,
-    drivers: [Driver; 2],
-    stores: [PostgresStore; 2],
+    drivers: [Driver; TASKS.len()],
+    stores: [PostgresStore; TASKS.len()],
+    lanes: [PostgresStore; TASKS.len()],
 }
 
 impl Rig {
@@ -39,15 +40,18 @@ impl Rig {
         let (name, bytes, rows) = size;
         let table = format!("sessions_{name}");
         let bed = Arc::new(Bed::new(bytes, rows));
-        let stores = TASKS.map(|(_, connections)| {
+        let open = |lanes: bool, connections: usize| {
             let builder = PostgresStore::url(&server.socket_url("postgres")).expect("a URL");
             let builder = builder.table(Table::new(&*table).expect("a name")).create(true);
-            runtime.block_on(builder.max_connections(connections).open()).expect("a store")
-        });
+            let builder = builder.lanes(lanes).max_connections(connections);
+            runtime.block_on(builder.open()).expect("a store")
+        };
+        let stores = TASKS.map(|(_, connections)| open(false, connections));
+        let lanes = TASKS.map(|(_, connections)| open(true, connections));
         runtime.block_on(fill(server, &table, &bed));
         let floor = Floor::new(server, &table, &bed);
         let drivers = TASKS.map(|(_, connections)| Driver::new(server, &table, connections));
-        Self { bed, floor, drivers, stores }
+        Self { bed, floor, drivers, stores, lanes }
     }
 }
 
@@ -57,7 +61,8 @@ impl Compared for Rig {
         both.flat_map(|index| {
             let floor = (operation != Operation::Mix).then_some(Which::Floor(index));
             let driver = (operation == Operation::Find).then_some(Which::Driver(index));
-            [floor, driver, Some(Which::Ours(index))].into_iter().flatten()
+            let ours = [Some(Which::Ours(index)), Some(Which::Lanes(index))];
+            [floor, driver].into_iter().chain(ours).flatten()
         })
         .collect()
     }
@@ -65,12 +70,18 @@ impl Compared for Rig {
     fn time(&self, runtime: &Runtime, which: Which, operation: Operation, n: u64) -> Duration {
         let bed = &self.bed;
         match which {
-            Which::Floor(index) => self.floor.time(operation, TASKS[index].1, n),
+            // pgbench is at its best with 8 connections for finds and 16 for what waits for disks.
+            Which::Floor(0) => self.floor.time(operation, 1, n),
+            Which::Floor(_) if operation == Operation::Find => self.floor.time(operation, 8, n),
+            Which::Floor(_) => self.floor.time(operation, 16, n),
             Which::Driver(index) => {
                 concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
             }
             Which::Ours(index) => {
                 concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
+            }
+            Which::Lanes(index) => {
+                concurrently(runtime, &self.lanes[index], bed, operation, TASKS[index].0, n)
             }
         }
     }

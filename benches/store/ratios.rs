@@ -1,7 +1,7 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
-//! `cargo bench --features postgres,mysql --bench ratios` takes some ten minutes and prints a table;
-//! `-- mysql 600b find` measures what has these words in its name.
+//! `cargo bench --features postgres,mysql --bench ratios` takes half an hour and prints a table;
+//! `-- mysql 600b find c64` measures what has these words in its name.
 
 mod bed;
 mod mysql;
@@ -11,7 +11,7 @@ mod servers;
 
 use std::io::{Write as _, stdout};
 
-use bed::{Compared, OPERATIONS, Operation, SIZES, Which};
+use bed::{Compared, OPERATIONS, Operation, SIZES, TASKS, Which};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 11;
@@ -19,7 +19,9 @@ const ROUNDS: usize = 11;
 const SECONDS: f64 = 0.7;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (tasks, words): (Vec<_>, Vec<_>) = words
+        .partition(|word| word.strip_prefix('c').is_some_and(|rest| rest.parse::<usize>().is_ok()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -29,15 +31,15 @@ fn main() {
         "| what | of | ops/s, median | to the floor | to the driver |\n\
          | --- | --- | --- | --- | --- |\n",
     );
-    of_database(&runtime, &words, "postgres", postgres::start, postgres::Rig::new);
-    of_database(&runtime, &words, "mysql", mysql::start, mysql::Rig::new);
+    of_database(&runtime, (&words, &tasks), "postgres", postgres::start, postgres::Rig::new);
+    of_database(&runtime, (&words, &tasks), "mysql", mysql::start, mysql::Rig::new);
 }
 
 type Size = (&'static str, usize, usize);
 
 fn of_database<S, R: Compared>(
     runtime: &Runtime,
-    words: &[String],
+    (words, tasks): (&[String], &[String]),
     database: &str,
     start: impl Fn() -> Option<S>,
     rig: impl Fn(&Runtime, &S, Size) -> R,
@@ -56,13 +58,23 @@ fn of_database<S, R: Compared>(
         let Some(server) = &server else { return };
         let rig = rig(runtime, server, size);
         for operation in operations {
-            measure(runtime, &rig, operation, &named(&operation));
+            measure(runtime, &rig, operation, &named(&operation), tasks);
         }
     }
 }
 
-fn measure(runtime: &Runtime, rig: &impl Compared, operation: Operation, name: &str) {
-    let subjects = rig.subjects(operation);
+fn measure(
+    runtime: &Runtime,
+    rig: &impl Compared,
+    operation: Operation,
+    name: &str,
+    tasks: &[String],
+) {
+    let is_wanted = |which: &Which| {
+        let of = which.name();
+        tasks.is_empty() || tasks.iter().any(|c| of == *c || of.ends_with(&format!("-{c}")))
+    };
+    let subjects: Vec<_> = rig.subjects(operation).into_iter().filter(is_wanted).collect();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
         for (subject, rates) in subjects.iter().zip(&mut rates) {
@@ -75,15 +87,15 @@ fn measure(runtime: &Runtime, rig: &impl Compared, operation: Operation, name: &
             rates.push(rate);
         }
     }
-    let (mut floors, mut drivers) = ([None; 2], [None; 2]);
+    let (mut floors, mut drivers) = ([None; TASKS.len()], [None; TASKS.len()]);
     for (subject, rates) in subjects.iter().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);
         let median = rates[rates.len() / 2];
-        let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index)) = *subject;
+        let index = subject.index();
         match subject {
             Which::Floor(_) => floors[index] = Some(median),
             Which::Driver(_) => drivers[index] = Some(median),
-            Which::Ours(_) => {}
+            Which::Ours(_) | Which::Lanes(_) => {}
         }
         let to = |other: Option<f64>| {
             other.map_or_else(String::new, |other| format!("{:.2}", median / other))

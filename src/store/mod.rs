@@ -6,6 +6,8 @@ pub(crate) mod any;
 mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod connect;
+#[cfg(feature = "_sql")]
+mod lane;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]

@@ -1,10 +1,11 @@
 //! The statements of a table: a database's files of `sql/` with what the table was found to have.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::{Dialect, Flag, Flags, Statement, Variants};
 use crate::table::{Schema, Table};
 
-/// Which file; each database's folder under `sql/` has them all.
+/// Which file; each database's folder under `sql/` has all of [`Name::ALL`], and those of
+/// [`Name::MANY`] if it runs a batch as one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Find,
@@ -19,6 +20,10 @@ pub(crate) enum Name {
     Create,
     IndexId,
     IndexUpdated,
+    FindMany,
+    InsertMany,
+    UpdateMany,
+    DestroyMany,
 }
 
 impl Name {
@@ -37,6 +42,9 @@ impl Name {
         Self::IndexUpdated,
     ];
 
+    pub(crate) const MANY: [Self; 4] =
+        [Self::FindMany, Self::InsertMany, Self::UpdateMany, Self::DestroyMany];
+
     /// The flags by which its calls differ.
     pub(crate) const fn choices(self) -> &'static [Flag] {
         use Flag::{
@@ -44,7 +52,10 @@ impl Name {
         };
         match self {
             Self::Find => &[Legacy, Idle, Lifetime],
-            Self::Update => &[Idle, Lifetime, Guard, Data, Rekey, Restart, Touch, Expiry],
+            Self::FindMany => &[Idle, Lifetime],
+            Self::Update | Self::UpdateMany => {
+                &[Idle, Lifetime, Guard, Data, Rekey, Restart, Touch, Expiry]
+            }
             Self::Exists => &[Idle, Lifetime, Guard],
             Self::Destroy => &[Legacy],
             Self::Scan => &[Idle, Lifetime, Age, After, Payload],
@@ -54,20 +65,29 @@ impl Name {
             | Self::Clear
             | Self::Create
             | Self::IndexId
-            | Self::IndexUpdated => &[],
+            | Self::IndexUpdated
+            | Self::InsertMany
+            | Self::DestroyMany => &[],
         }
     }
 }
 
-/// A database's files, in the order of [`Name::ALL`].
-pub(crate) type Files = [&'static str; 12];
+/// A database's files, in the order of [`Name::ALL`] and [`Name::MANY`].
+pub(crate) type Files = &'static [&'static str];
 
-/// The files of a folder under `sql/`; one that is missing is an error of the compiler.
+/// The files of a folder under `sql/`, with `many` those for batches too; one that is missing is an
+/// error of the compiler.
 macro_rules! files {
     ($folder:literal) => {
-        $crate::store::statements::files!(@each $folder:
+        &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
             "create", "index_id", "index_updated")
+    };
+    ($folder:literal, many) => {
+        &$crate::store::statements::files!(@each $folder:
+            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
+            "create", "index_id", "index_updated",
+            "find_many", "insert_many", "update_many", "destroy_many")
     };
     (@each $folder:literal: $($name:literal),*) => {
         [$(include_str!(concat!(
@@ -89,7 +109,7 @@ pub(crate) struct Statements {
     pub(crate) binary: bool,
     dialect: Dialect,
     names: Names,
-    files: [Variants; 12],
+    files: Vec<Variants>,
 }
 
 impl Statements {
@@ -106,20 +126,25 @@ impl Statements {
             .with(Flag::UpdatedAt, schema.updated_at)
             .with(Flag::ExpiresAt, schema.expires_at)
             .with(Flag::Collated, schema.collated_id);
-        let file = |name: Name| Variants::new(files[name as usize], name.choices(), flags);
+        let names_of_files = Name::ALL.into_iter().chain(Name::MANY);
+        let variants =
+            |(name, file): (Name, &&'static str)| Variants::new(file, name.choices(), flags);
         names.extend(common_names(dialect, table));
         Self {
             binary: ["blob", "bytea", "binary"].iter().any(|kind| schema.data_type.contains(kind)),
             schema,
             dialect,
             names,
-            files: Name::ALL.map(file),
+            files: names_of_files.zip(*files).map(variants).collect(),
         }
     }
 
     /// The variant of a statement that these call flags choose.
     pub(crate) fn get(&self, name: Name, call: Flags) -> Result<&Statement> {
-        self.files[name as usize].get(self.dialect, &self.names, call)
+        let file = self.files.get(name as usize).ok_or_else(|| {
+            Error::config("choosing a statement", "this database runs no batch as one statement")
+        })?;
+        file.get(self.dialect, &self.names, call)
     }
 }
 
@@ -173,8 +198,8 @@ pub(crate) mod tests {
     }
 
     /// Every statement with every combination of what calls can ask for.
-    pub(crate) fn variants() -> impl Iterator<Item = (Name, Flags)> {
-        Name::ALL.into_iter().flat_map(|name| {
+    pub(crate) fn variants(names: &[Name]) -> impl Iterator<Item = (Name, Flags)> {
+        names.iter().flat_map(|&name| {
             Flags::default().variants(name.choices()).map(move |call| (name, call))
         })
     }
@@ -187,7 +212,10 @@ pub(crate) mod tests {
             let statements = make(schema);
             let has = (0..4).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]);
             let _ = writeln!(text, "# table with: {}", has.collect::<Vec<_>>().join(", "));
-            for (name, call) in variants() {
+            for (name, call) in variants(&Name::ALL).chain(variants(&Name::MANY)) {
+                if name as usize >= statements.files.len() {
+                    continue;
+                }
                 let asked = call.index(name.choices());
                 let extreme = asked == 0 || asked + 1 == 1 << name.choices().len();
                 if bits == 0b0011 || extreme {
@@ -219,7 +247,7 @@ pub(crate) mod tests {
 
     #[test]
     fn files_stand_in_the_order_of_their_names() {
-        for (at, name) in Name::ALL.into_iter().enumerate() {
+        for (at, name) in Name::ALL.into_iter().chain(Name::MANY).enumerate() {
             assert_eq!(name as usize, at);
         }
     }

@@ -72,7 +72,15 @@ fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
         Param::After => key(values.after),
         Param::Key => key(values.keys.first()),
         Param::Limit => Value::UInt(values.limit.into()),
-        Param::Keys | Param::Now | Param::IdleSince | Param::BornSince | Param::ExpiresAt => {
+        Param::Keys
+        | Param::Now
+        | Param::IdleSince
+        | Param::BornSince
+        | Param::ExpiresAt
+        | Param::Ids
+        | Param::NewIds
+        | Param::Datas
+        | Param::Guards => {
             unreachable!("the files of sql/mysql have no such parameter in this place")
         }
     }

@@ -106,6 +106,12 @@ pub(super) struct Connection<'s> {
     busy: AtomicBool,
 }
 
+/// A connection that nobody uses yet.
+pub(super) struct Ready {
+    pub(super) object: Object,
+    pub(super) statements: Arc<Statements>,
+}
+
 impl<'s> Connection<'s> {
     pub(super) fn new(
         object: Object,
@@ -116,6 +122,14 @@ impl<'s> Connection<'s> {
         let busy = AtomicBool::new(false);
         progress.set(CONNECTED);
         Self { object: Some(object), statements, shared, progress, busy }
+    }
+
+    /// Sets it aside for a batch that is not chosen yet.
+    pub(super) fn into_ready(mut self) -> Result<Ready> {
+        let object = self.object.take();
+        let object =
+            object.ok_or_else(|| Error::unavailable("using a connection", "it is gone"))?;
+        Ok(Ready { object, statements: Arc::clone(&self.statements) })
     }
 
     /// Takes the connection out of the pool for good.
@@ -179,6 +193,34 @@ impl<'s> Connection<'s> {
             let result = object.execute_raw(&prepared, args).await;
             self.answered(&result);
             Ok(result?)
+        };
+        self.busily(pin!(work)).await
+    }
+
+    /// Runs a statement that writes and answers with rows, as a transaction of its own. The rows are
+    /// worth nothing before the end: only then the transaction is committed.
+    pub(super) async fn execute_returning(
+        &self,
+        call: &Call<'_>,
+        mut each: impl FnMut(Row) -> Result<(), Fault> + Send,
+    ) -> Result<(), Fault> {
+        let work = async {
+            let statement = self.statements.get(call.name, call.flags)?;
+            let object = self.object()?;
+            let prepared = self.prepared(object, statement).await?;
+            let args = statement.params.iter().map(|param| arg(*param, &call.values));
+            self.progress.set(WRITING);
+            let sent = async {
+                let mut rows = Vec::new();
+                let mut stream = pin!(object.query_raw(&prepared, args).await?);
+                while let Some(row) = stream.try_next().await? {
+                    rows.push(row);
+                }
+                Ok(rows)
+            };
+            let result = pin!(sent).await;
+            self.answered(&result);
+            result?.into_iter().try_for_each(&mut each)
         };
         self.busily(pin!(work)).await
     }

@@ -4,6 +4,8 @@ mod connect;
 mod connection;
 mod error;
 mod inspect;
+mod lanes;
+mod many;
 mod operations;
 mod options;
 mod pool;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
+use self::lanes::Lanes;
 use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
 use self::shared::Shared;
 use super::{Maintenance, Store};
@@ -30,7 +33,10 @@ use crate::table::Schema;
 /// deadline of [`PostgresBuilder::deadline`]; one that was given up leaves no transaction open and
 /// no connection that others would have to wait for.
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Shared>);
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+    lanes: Option<Lanes>,
+}
 
 impl PostgresStore {
     /// Connects by URL to a database with Rails' table `sessions`, with default settings; see
@@ -64,73 +70,90 @@ impl PostgresStore {
     }
 
     /// Closes the connections; the store answers errors afterwards. Operations that are under way
-    /// end first.
+    /// or wait for a connection end first.
     ///
     /// # Errors
     ///
     /// None today.
-    #[allow(clippy::unused_async)] // As for every store.
     pub async fn close(&self) -> Result<()> {
-        self.0.close();
+        if let Some(lanes) = &self.lanes {
+            lanes.close().await;
+        }
+        self.shared.close();
         Ok(())
     }
 
     pub(super) async fn from_builder(options: PostgresBuilder) -> Result<Self> {
-        let lazy = options.lazy;
-        let store = Self(Arc::new(Shared::new(options)?));
+        let (lazy, has_lanes) = (options.lazy, options.lanes);
+        let shared = Arc::new(Shared::new(options)?);
         if !lazy {
-            store.0.open().await?;
+            shared.open().await?;
         }
-        Ok(store)
+        let lanes = has_lanes.then(|| Lanes::new(&shared));
+        Ok(Self { shared, lanes })
     }
 }
 
 impl Store for PostgresStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        self.0.run(Find(lookup)).await
+        match &self.lanes {
+            Some(lanes) => lanes.find(lookup).await,
+            None => self.shared.run(Find(lookup)).await,
+        }
     }
 
     async fn save(&self, save: &Save) -> Result<Saved> {
-        self.0.run(Write(save)).await
+        match &self.lanes {
+            Some(lanes) => lanes.save(save).await,
+            None => self.shared.run(Write(save)).await,
+        }
     }
 
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        self.0.run(Destroy(lookup)).await
+        match &self.lanes {
+            Some(lanes) => lanes.destroy(lookup).await,
+            None => self.shared.run(Destroy(lookup)).await,
+        }
     }
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        self.0.run(Touch { id: *id, timeouts }).await
+        match &self.lanes {
+            Some(lanes) => lanes.touch(id, timeouts).await,
+            None => self.shared.run(Touch { id: *id, timeouts }).await,
+        }
     }
 }
 
 impl Maintenance for PostgresStore {
     async fn create(&self) -> Result<bool> {
-        self.0.create_table().await
+        self.shared.create_table().await
     }
 
     async fn inspect(&self) -> Result<Schema> {
-        self.0.run(Inspect).await
+        self.shared.run(Inspect).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
-        self.0.run(Rows(scan)).await
+        self.shared.run(Rows(scan)).await
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
-        self.0.run(Delete { keys, filter }).await
+        self.shared.run(Delete { keys, filter }).await
     }
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
-        self.0.run(Rekey { row, new_id }).await
+        self.shared.run(Rekey { row, new_id }).await
     }
 
     async fn clear(&self) -> Result<u64> {
-        self.0.run(Clear).await
+        self.shared.run(Clear).await
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update};
 use crate::store::call::{Call, not_applied};
+use crate::store::lane::Change;
 use crate::store::statements::Name;
 use crate::table::Schema;
 
@@ -82,7 +83,7 @@ impl Operation for Touch {
     const DOING: &'static str = "touching a session";
 
     async fn run(&self, connection: &mut Connection<'_>) -> Result<bool, Fault> {
-        let update = Update { timeouts: self.timeouts, ..Update::new(self.id) };
+        let update = Change::touch(self.id, self.timeouts);
         Ok(self::update(connection, &update).await? == Saved::Applied)
     }
 }

@@ -63,6 +63,7 @@ pub struct PostgresBuilder {
     pub(super) create: bool,
     pub(super) lazy: bool,
     pub(super) pgbouncer: bool,
+    pub(super) lanes: bool,
     pub(super) max_connections: usize,
     pub(super) queue: usize,
     pub(super) deadline: Duration,
@@ -81,6 +82,7 @@ impl PostgresBuilder {
             create: false,
             lazy: false,
             pgbouncer: false,
+            lanes: true,
             max_connections: (2 * cores).max(8),
             queue: 4096,
             deadline: Duration::from_secs(5),
@@ -133,6 +135,15 @@ impl PostgresBuilder {
     /// out, and the store does this by itself; one that takes them needs the setting.
     pub fn pgbouncer(mut self, pgbouncer: bool) -> Self {
         self.pgbouncer = pgbouncer;
+        self
+    }
+
+    /// Whether operations that meet go out in batches, one statement for up to 64 of them; on by
+    /// default. Half as many finds at a time as there are connections, and a quarter as many
+    /// saves, are sent at once, each by itself; those that come while these are under way go together. Without lanes each operation waits for a
+    /// connection of its own. Behind a transaction pooler there are none.
+    pub fn lanes(mut self, lanes: bool) -> Self {
+        self.lanes = lanes;
         self
     }
 
@@ -274,6 +285,7 @@ impl fmt::Debug for PostgresBuilder {
             .field("create", &self.create)
             .field("lazy", &self.lazy)
             .field("pgbouncer", &self.pgbouncer)
+            .field("lanes", &self.lanes)
             .field("max_connections", &self.max_connections)
             .field("queue", &self.queue)
             .field("deadline", &self.deadline)

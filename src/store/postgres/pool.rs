@@ -103,6 +103,11 @@ impl Pool {
         self.pgbouncer || self.connector.as_ref().is_some_and(|connector| connector.is_pgbouncer())
     }
 
+    /// How many connections there may be.
+    pub(super) fn max_size(&self) -> usize {
+        self.inner.status().max_size
+    }
+
     /// Closes the connections that are free, and those in use when they come back.
     pub(super) fn close(&self) {
         self.inner.close();

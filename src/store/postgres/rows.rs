@@ -4,15 +4,15 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type};
 
 use super::connection::Fault;
-use crate::error::{Error, Kind};
+use crate::error::{self, Error};
 use crate::id::StoredId;
 use crate::record::{Record, Row, RowKey};
 use crate::sql::Param;
-use crate::store::call::Values;
+use crate::store::call::{Texts, Values};
 
 /// Data from here on stay in the buffer they were read into; shorter ones are copied, so that a
 /// record does not keep the whole buffer alive.
@@ -27,6 +27,7 @@ pub(super) enum Arg<'a> {
     Int(i64),
     Key(&'a RowKey),
     Keys(&'a [RowKey]),
+    Texts(Texts<'a>),
 }
 
 impl fmt::Debug for Arg<'_> {
@@ -42,7 +43,8 @@ pub(super) fn type_of(param: Param, binary: bool) -> Type {
         Param::IdleMicros | Param::LifetimeMicros | Param::ExpiryMicros | Param::Limit => {
             Type::INT8
         }
-        Param::Keys => Type::TEXT_ARRAY,
+        Param::Datas | Param::Guards if binary => Type::BYTEA_ARRAY,
+        Param::Keys | Param::Ids | Param::NewIds | Param::Datas | Param::Guards => Type::TEXT_ARRAY,
         _ => Type::TEXT,
     }
 }
@@ -68,6 +70,10 @@ pub(super) fn arg<'a>(param: Param, values: &Values<'a>) -> Arg<'a> {
         Param::After => key(values.after),
         Param::Key => key(values.keys.first()),
         Param::Keys => Arg::Keys(values.keys),
+        Param::Ids => Arg::Texts(values.ids),
+        Param::NewIds => Arg::Texts(values.new_ids),
+        Param::Datas => Arg::Texts(values.datas),
+        Param::Guards => Arg::Texts(values.guards),
         Param::Limit => Arg::Int(i64::from(values.limit)),
         Param::Now | Param::IdleSince | Param::BornSince | Param::ExpiresAt => {
             unreachable!("the files of sql/postgres have no such parameter")
@@ -90,6 +96,7 @@ impl ToSql for Arg<'_> {
                 let texts: Vec<String> = keys.iter().map(key_text).collect();
                 return texts.to_sql(kind, out);
             }
+            Self::Texts(texts) => write_array(texts, kind, out)?,
         }
         Ok(IsNull::No)
     }
@@ -100,6 +107,34 @@ impl ToSql for Arg<'_> {
     }
 
     tokio_postgres::types::to_sql_checked!();
+}
+
+/// An array of one dimension in its binary form.
+fn write_array(
+    texts: &[Option<&[u8]>],
+    kind: &Type,
+    out: &mut BytesMut,
+) -> Result<(), Box<dyn StdError + Sync + Send>> {
+    let Kind::Array(member) = kind.kind() else { return Err("not an array".into()) };
+    let bytes: usize = texts.iter().map(|text| 4 + text.map_or(0, <[u8]>::len)).sum();
+    out.reserve(20 + bytes);
+    let has_nulls = texts.iter().any(Option::is_none);
+    for head in [1, i32::from(has_nulls)] {
+        out.put_i32(head);
+    }
+    out.put_u32(member.oid());
+    out.put_i32(i32::try_from(texts.len())?);
+    out.put_i32(1);
+    for text in texts {
+        match text {
+            Some(text) => {
+                out.put_i32(i32::try_from(text.len())?);
+                out.put_slice(text);
+            }
+            None => out.put_i32(-1),
+        }
+    }
+    Ok(())
 }
 
 fn key_text(key: &RowKey) -> String {
@@ -151,11 +186,29 @@ pub(super) fn record(row: tokio_postgres::Row) -> Result<Option<Record>, Fault> 
     }))
 }
 
+/// Reads `find_many`'s columns: those of `find`, and whether the row is past no timeout; NULL where
+/// a time that it needs is missing.
+pub(super) fn found(row: tokio_postgres::Row) -> Result<Option<(Record, Option<bool>)>, Fault> {
+    let is_alive = row.try_get(5)?;
+    Ok(record(row)?.map(|record| (record, is_alive)))
+}
+
+/// Reads the id that a batch's statement answers with.
+pub(super) fn id(row: &tokio_postgres::Row) -> Result<Option<StoredId>, Fault> {
+    Ok(StoredId::parse(row.try_get::<_, Raw<'_>>(0)?.0))
+}
+
+/// Reads the number that a batch's statement answers with.
+pub(super) fn number(row: &tokio_postgres::Row) -> Result<usize, Fault> {
+    Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0))
+}
+
 /// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
 pub(super) fn row(row: tokio_postgres::Row) -> Result<Row, Fault> {
     let key: Option<&str> = row.try_get(0)?;
     let key = key.ok_or_else(|| {
-        Error::new(Kind::Schema, "reading a row", "its key is NULL").advice("name a primary key")
+        Error::new(error::Kind::Schema, "reading a row", "its key is NULL")
+            .advice("name a primary key")
     })?;
     let key = match key.parse::<i64>() {
         Ok(number) if number.to_string() == key => RowKey::Int(number),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
-use super::connection::{Connection, Fault, Progress};
+use super::connection::{Connection, Fault, Progress, Ready};
 use super::error::{Remedy, error, remedy};
 use super::inspect;
 use super::operations::Operation;
@@ -16,6 +16,7 @@ use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::sql::Flags;
+use crate::store::lane::Failed;
 use crate::store::statements::{Name, Statements};
 
 /// A write that is under way when the deadline passes may be answered a moment later: that nothing
@@ -76,6 +77,11 @@ impl Shared {
         self.pool.is_pgbouncer()
     }
 
+    /// How many connections there may be.
+    pub(super) fn max_connections(&self) -> usize {
+        self.pool.max_size()
+    }
+
     /// Closes the connections that are idle, and each other one when its operation ends.
     pub(super) fn close(&self) {
         self.pool.close();
@@ -92,11 +98,67 @@ impl Shared {
 
     /// Runs an operation; it ends by the deadline.
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
-        let until = Instant::now() + self.options.deadline;
+        self.run_until(operation, Instant::now() + self.options.deadline).await
+    }
+
+    /// The same with the time that is left of the deadline.
+    pub(super) async fn run_until<O: Operation>(
+        &self,
+        operation: O,
+        until: Instant,
+    ) -> Result<O::Output> {
         let progress = Progress::new(until);
         // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
         let attempts = pin!(self.attempts(&operation, until, &progress));
         self.bounded(O::DOING, until, &progress, attempts).await
+    }
+
+    /// A connection for a batch, with the statements that fit the table.
+    pub(super) async fn ready(&self, doing: &'static str, until: Instant) -> Result<Ready> {
+        let progress = Progress::new(until);
+        let work = pin!(async {
+            self.connection(doing, until, &progress).await.and_then(Connection::into_ready)
+        });
+        self.bounded(doing, until, &progress, work).await
+    }
+
+    /// Runs a batch once. Whatever went wrong, it is put right for those who come after.
+    pub(super) async fn run_batch<O: Operation>(
+        &self,
+        batch: O,
+        ready: Ready,
+        until: Instant,
+    ) -> Result<O::Output, Failed> {
+        if self.is_pgbouncer() {
+            // Connecting has found out; those that waited for it go as all others do there.
+            return Err(Failed::Undone);
+        }
+        let progress = Progress::new(until);
+        let work = pin!(async {
+            let mut connection = Connection::new(ready.object, ready.statements, self, &progress);
+            Ok(match batch.run(&mut connection).await {
+                Ok(output) => Ok(output),
+                Err(Fault::Sql(_)) if progress.is_unknown() => Err(Failed::Unknown),
+                Err(fault) => {
+                    Box::pin(self.repair(connection, &fault)).await;
+                    Err(Failed::Undone)
+                }
+            })
+        });
+        match self.bounded(O::DOING, until, &progress, work).await {
+            Ok(result) => result,
+            Err(error) if error.is_unknown_outcome() => Err(Failed::Unknown),
+            Err(_) => Err(Failed::Undone),
+        }
+    }
+
+    async fn repair(&self, connection: Connection<'_>, fault: &Fault) {
+        let Fault::Sql(fault) = fault else { return };
+        match remedy(fault) {
+            Remedy::Repeat | Remedy::None => {}
+            // Without success the operations fail by themselves, each with its own error.
+            remedy => drop(self.mend(connection, remedy).await),
+        }
     }
 
     /// Makes the table if it is missing; says whether it did.

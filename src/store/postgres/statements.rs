@@ -6,7 +6,9 @@ use crate::store::statements::{Files, Names, Statements, files, index_name};
 use crate::table::{Schema, Table};
 
 pub(super) const DIALECT: Dialect = Dialect { quote: '"', placeholder: '$', numbered: true };
-const FILES: Files = files!("postgres");
+/// How long a batch waits for a lock, in milliseconds; then its operations go singly.
+const LOCK_BOUND: &str = "50";
+const FILES: Files = files!("postgres", many);
 
 /// Statements for a table that was looked at.
 pub(super) fn statements(table: &Table, found: Found) -> Statements {
@@ -46,6 +48,7 @@ fn names(table: &Table, found: &Found) -> Names {
         // Tasks compare with one time for the whole statement, so that an index can serve.
         ("created_start", now(&found.created_type, "statement_timestamp()")),
         ("updated_start", now(&found.updated_type, "statement_timestamp()")),
+        ("lock_bound", LOCK_BOUND.to_owned()),
         ("index_id", quoted(&index_name(table, table.session_id()))),
         ("index_updated", quoted(&index_name(table, "updated_at"))),
     ]

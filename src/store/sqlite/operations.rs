@@ -173,7 +173,14 @@ fn value<'a>(param: Param, values: &Values<'a>, clock: &'a Clock, binary: bool) 
         Param::After => key(values.after),
         Param::Key => key(values.keys.first()),
         Param::Limit => ToSqlOutput::Owned(i64::from(values.limit).into()),
-        Param::IdleMicros | Param::LifetimeMicros | Param::ExpiryMicros | Param::Keys => {
+        Param::IdleMicros
+        | Param::LifetimeMicros
+        | Param::ExpiryMicros
+        | Param::Keys
+        | Param::Ids
+        | Param::NewIds
+        | Param::Datas
+        | Param::Guards => {
             unreachable!("the files of sql/sqlite have no such parameter")
         }
     }

@@ -130,6 +130,15 @@ layouts! {
         const SCHEMA: &'static str = RAILS;
     } store races manager merges times maintenance maintenance_times;
 
+    /// The same with a connection for each operation, without lanes.
+    Plain plain {
+        const SCHEMA: &'static str = RAILS;
+
+        fn builder(builder: PostgresBuilder) -> PostgresBuilder {
+            builder.lanes(false)
+        }
+    } store races manager merges times maintenance maintenance_times;
+
     /// The same behind a pooler: statements without names, limits for each transaction.
     Pooled pooled {
         const SCHEMA: &'static str = RAILS;

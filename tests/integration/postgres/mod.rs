@@ -4,11 +4,30 @@ mod connect;
 mod errors;
 mod failover;
 mod faults;
+mod lanes;
 mod pooler;
 mod promises;
 mod schema;
 mod shapes;
 mod tls;
+
+/// The same without lanes.
+#[path = "."]
+mod plain {
+    use super::{AnyPlace, data, insert, new_id, update};
+
+    type Place = AnyPlace<false>;
+
+    #[allow(clippy::duplicate_mod)]
+    #[path = "faults.rs"]
+    mod faults;
+    #[allow(clippy::duplicate_mod)]
+    #[path = "promises.rs"]
+    mod promises;
+    #[allow(clippy::duplicate_mod)]
+    #[path = "schema.rs"]
+    mod schema;
+}
 
 use bytes::Bytes;
 use sqlbypass::{
@@ -20,13 +39,15 @@ use tokio_postgres::Client;
 use crate::conformance::postgres::RAILS;
 use crate::servers::Postgres;
 
-/// A table of its own, and a connection beside the store's.
-struct Place {
+/// A table of its own, and a connection beside the store's, which has lanes or not.
+struct AnyPlace<const LANES: bool> {
     raw: Client,
     schema: String,
 }
 
-impl Place {
+type Place = AnyPlace<true>;
+
+impl<const LANES: bool> AnyPlace<LANES> {
     /// On the server that most tests share, with the table that Rails makes.
     async fn shared() -> Self {
         Self::on(Postgres::shared(), RAILS).await
@@ -47,7 +68,7 @@ impl Place {
     /// The store's settings for its table, by a server's URL.
     fn builder(&self, url: &str) -> PostgresBuilder {
         let table = Table::new(self.table()).unwrap();
-        PostgresStore::url(url).unwrap().table(table).max_connections(4)
+        PostgresStore::url(url).unwrap().table(table).lanes(LANES).max_connections(4)
     }
 
     async fn open(&self) -> PostgresStore {

@@ -1,0 +1,133 @@
+//! What goes through lanes: finds on one, changes on the other.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::core::{Ask, Keys};
+use crate::id::StoredId;
+use crate::record::{Expiry, Guard, Lookup, Save, Timeouts, Update};
+
+/// Something that is written.
+#[derive(Clone)]
+pub(in crate::store) enum Change {
+    Save(Save),
+    Touch(StoredId, Timeouts),
+    Destroy(Lookup),
+}
+
+impl Change {
+    /// A touch as the update that it is.
+    pub(in crate::store) fn touch(id: StoredId, timeouts: Timeouts) -> Update {
+        Update { timeouts, ..Update::new(id) }
+    }
+
+    pub(in crate::store) fn save_keys(save: &Save) -> Keys {
+        let (id, new_id) = match save {
+            Save::Insert(insert) => (insert.id.as_bytes(), None),
+            Save::Update(update) => (update.id.as_bytes(), update.new_id.as_ref()),
+        };
+        Keys::new(hash(id), new_id.map(|id| hash(id.as_bytes())))
+    }
+
+    pub(in crate::store) fn touch_keys(id: &StoredId) -> Keys {
+        Keys::new(hash(id.as_bytes()), None)
+    }
+
+    pub(in crate::store) fn destroy_keys(lookup: &Lookup) -> Keys {
+        lookup.keys()
+    }
+}
+
+/// What changes must have in common to be one statement.
+#[derive(PartialEq)]
+pub(in crate::store) enum ChangeClass {
+    Insert(Option<Duration>),
+    Update { parts: [bool; 5], expiry: Expiry, timeouts: Timeouts },
+    Destroy,
+}
+
+impl From<&Update> for ChangeClass {
+    fn from(update: &Update) -> Self {
+        let guarded = matches!(update.guard, Guard::Data(_));
+        let (data, rekey) = (update.data.is_some(), update.new_id.is_some());
+        Self::Update {
+            parts: [guarded, data, rekey, update.restart, update.touch],
+            expiry: update.expiry,
+            timeouts: update.timeouts,
+        }
+    }
+}
+
+impl Ask for Change {
+    type Class = ChangeClass;
+
+    fn class(&self) -> Option<ChangeClass> {
+        Some(match self {
+            Self::Save(Save::Insert(insert)) => ChangeClass::Insert(insert.expires_in),
+            Self::Save(Save::Update(update)) => update.into(),
+            Self::Touch(id, timeouts) => (&Self::touch(*id, *timeouts)).into(),
+            Self::Destroy(_) => ChangeClass::Destroy,
+        })
+    }
+
+    fn keys(&self) -> Keys {
+        match self {
+            Self::Save(save) => Self::save_keys(save),
+            Self::Touch(id, _) => Self::touch_keys(id),
+            Self::Destroy(lookup) => Self::destroy_keys(lookup),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Save(save) => save_bytes(save),
+            Self::Touch(..) | Self::Destroy(_) => 0,
+        }
+    }
+
+    fn same(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+impl Ask for Lookup {
+    type Class = Timeouts;
+
+    fn class(&self) -> Option<Timeouts> {
+        Some(self.timeouts)
+    }
+
+    fn keys(&self) -> Keys {
+        let legacy = self.legacy.as_ref().map(|id| hash(id.as_bytes()));
+        Keys::new(hash(self.private.as_bytes()), legacy)
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// The bytes that a save brings.
+pub(in crate::store) fn save_bytes(save: &Save) -> usize {
+    match save {
+        Save::Insert(insert) => insert.data.len(),
+        Save::Update(update) => {
+            let guard = match &update.guard {
+                Guard::Data(Some(data)) => data.len(),
+                Guard::Data(None) | Guard::Off => 0,
+            };
+            guard + update.data.as_ref().map_or(0, |data| data.len())
+        }
+    }
+}
+
+/// Seeded anew in each process: raw ids are the users' to choose.
+fn hash(id: &[u8]) -> u64 {
+    static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    STATE.hash_one(id)
+}
