@@ -1,0 +1,10 @@
+//! The public conformance suite on the model, on each database.
+
+mod fixture;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+#[path = "../../../tests/servers/mod.rs"]
+mod servers;
+#[cfg(feature = "sqlite")]
+mod sqlite;
