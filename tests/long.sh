@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The long proof: every fuzz target for SECONDS_EACH (600 by default), then all benches and the chart.
+# The long proof: every fuzz target for SECONDS_EACH (600 by default), then all benches and the rivals.
 # Needs a nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +17,7 @@ fuzz() {
 
 bench() {
   cargo bench --locked
-  cargo run --quiet --example chart
+  bash benches/compare/run.sh
 }
 
 for part in ${1:-fuzz bench}; do "$part"; done
