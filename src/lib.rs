@@ -36,6 +36,8 @@ pub use http::{
 };
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
 pub use manager::{ManagerOptions, Policy, SessionManager};
+#[cfg(feature = "mysql")]
+pub use mysql_async;
 pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
@@ -45,10 +47,12 @@ pub use rusqlite;
 pub use session::{Commit, CookieChange, Outcome, Session, SessionInfo};
 #[cfg(feature = "_sql")]
 pub use store::any::{AnyBuilder, AnyStore};
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub use store::connect::SslMode;
+#[cfg(feature = "mysql")]
+pub use store::mysql::{MySqlBuilder, MySqlStore};
 #[cfg(feature = "postgres")]
-pub use store::postgres::{
-    ChannelBinding, PostgresBuilder, PostgresStore, SslMode, TargetSessionAttrs,
-};
+pub use store::postgres::{ChannelBinding, PostgresBuilder, PostgresStore, TargetSessionAttrs};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};

@@ -29,6 +29,9 @@ need pgbouncer pgbouncer
 need setpriv util-linux
 # Debian keeps the server's programs off the PATH.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
+need mariadbd mariadb-server-core mariadb-client-core
+# Its plugin for ed25519 stands in the package that runs it as a service.
+need mariadbd-safe mariadb-server
 need chromium chromium
 need chromedriver chromium-driver
 

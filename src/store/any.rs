@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+#[cfg(feature = "mysql")]
+use crate::store::mysql::{MySqlBuilder, MySqlStore};
 #[cfg(feature = "postgres")]
 use crate::store::postgres::{PostgresBuilder, PostgresStore};
 #[cfg(feature = "sqlite")]
@@ -16,6 +18,7 @@ use crate::table::{Schema, Table};
 /// | --- | --- |
 /// | `sqlite:…` | [`SqliteStore`](crate::SqliteStore) |
 /// | `postgres://…`, `postgresql://…` | `PostgresStore` |
+/// | `mysql://…`, `mariadb://…` | `MySqlStore` |
 ///
 /// # Examples
 ///
@@ -38,6 +41,8 @@ enum Kind {
     Sqlite(SqliteStore),
     #[cfg(feature = "postgres")]
     Postgres(PostgresStore),
+    #[cfg(feature = "mysql")]
+    MySql(MySqlStore),
 }
 
 /// Settings that every database has; the stores' own builders have more.
@@ -50,6 +55,8 @@ enum Settings {
     Sqlite(SqliteBuilder),
     #[cfg(feature = "postgres")]
     Postgres(Box<PostgresBuilder>),
+    #[cfg(feature = "mysql")]
+    MySql(Box<MySqlBuilder>),
 }
 
 /// Runs the same on whichever store it is.
@@ -60,6 +67,8 @@ macro_rules! each {
             Kind::Sqlite($store) => $work,
             #[cfg(feature = "postgres")]
             Kind::Postgres($store) => $work,
+            #[cfg(feature = "mysql")]
+            Kind::MySql($store) => $work,
         }
     };
 }
@@ -72,6 +81,8 @@ macro_rules! set {
             Settings::Sqlite($builder) => Settings::Sqlite($work),
             #[cfg(feature = "postgres")]
             Settings::Postgres($builder) => Settings::Postgres(Box::new($work)),
+            #[cfg(feature = "mysql")]
+            Settings::MySql($builder) => Settings::MySql(Box::new($work)),
         })
     };
 }
@@ -91,13 +102,16 @@ impl AnyStore {
             "postgres" | "postgresql" => {
                 Ok(AnyBuilder(Settings::Postgres(Box::new(PostgresStore::url(url)?))))
             }
+            #[cfg(feature = "mysql")]
+            "mysql" | "mariadb" => Ok(AnyBuilder(Settings::MySql(Box::new(MySqlStore::url(url)?)))),
             // The scheme alone: the rest may hold a password.
             _ => Err(Error::config(
                 "choosing a store by its URL",
                 "it begins with no scheme of a database that is compiled in",
             )
             .advice(
-                "write sqlite://sessions.db or postgres://user@host/database, and turn the feature on",
+                "write sqlite://sessions.db, postgres://user@host/database or \
+                 mysql://user@host/database, and turn the feature on",
             )),
         }
     }
@@ -148,6 +162,8 @@ impl AnyBuilder {
             Settings::Sqlite(builder) => Kind::Sqlite(builder.open().await?),
             #[cfg(feature = "postgres")]
             Settings::Postgres(builder) => Kind::Postgres(builder.open().await?),
+            #[cfg(feature = "mysql")]
+            Settings::MySql(builder) => Kind::MySql(builder.open().await?),
         }))
     }
 }

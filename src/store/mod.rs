@@ -4,8 +4,14 @@
 pub(crate) mod any;
 #[cfg(feature = "_sql")]
 mod call;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) mod connect;
+#[cfg(feature = "mysql")]
+pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
+#[cfg(feature = "mysql")]
+mod progress;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(feature = "_sql")]

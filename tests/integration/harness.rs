@@ -4,10 +4,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable as _;
 use tokio_postgres::NoTls;
 
 use crate::servers::proxy::Mode;
-use crate::servers::{Certificates, Cluster, Options, PgBouncer, Postgres, Proxy};
+use crate::servers::{
+    Certificates, Cluster, MariaDb, Options, PgBouncer, Postgres, Proxy, mariadb,
+};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -148,6 +152,76 @@ async fn a_server_with_certificates_takes_tls_alone() {
     let client = server.connect("postgres").await;
     let on: String = client.query_one("SHOW ssl", &[]).await.unwrap().get(0);
     assert_eq!(on, "on");
+}
+
+async fn ask(client: &mut Conn) -> Option<u32> {
+    let asked = tokio::time::timeout(SHORT, client.query_first("SELECT 1")).await;
+    asked.ok().map(|answer| answer.unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_pauses_dies_and_comes_back() {
+    if !MariaDb::available() {
+        return;
+    }
+    let server = MariaDb::start(mariadb::Options::default());
+    let database = server.create_schema().await;
+    let mut client = server.connect(&database).await;
+    client.query_drop("CREATE TABLE kept (n int)").await.unwrap();
+    client.query_drop("INSERT INTO kept VALUES (1)").await.unwrap();
+    server.pause();
+    let asked = tokio::time::timeout(SHORT, client.query_drop("SELECT 1"));
+    assert!(asked.await.is_err());
+    server.resume();
+    let mut client = server.connect(&database).await;
+    server.kill();
+    assert!(client.query_drop("SELECT 1").await.is_err());
+    assert!(server.try_connect("").await.is_err());
+    server.restart();
+    let mut client = server.connect(&database).await;
+    assert_eq!(client.query_first("SELECT n FROM kept").await.unwrap(), Some(1));
+    server.stop();
+    server.restart();
+    assert_eq!(ask(&mut server.connect(&database).await).await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_answers_through_a_proxy_or_not_at_all() {
+    if !MariaDb::available() {
+        return;
+    }
+    let server = MariaDb::shared();
+    let proxy = Proxy::start(server.port()).await;
+    let mut client = Conn::new(server.tcp_opts(proxy.port())).await.unwrap();
+    assert_eq!(ask(&mut client).await, Some(1));
+    assert!(proxy.connections() == 1 && proxy.bytes() > 0);
+    let database = server.create_schema().await;
+    proxy.set(Mode::MuteAfter(b"a muted word"));
+    let table = format!("CREATE TABLE {database}.t AS SELECT 'a muted word'");
+    assert!(tokio::time::timeout(SHORT, client.query_drop(table)).await.is_err());
+    // The server did it, and nobody was told.
+    let mut beside = server.connect(&database).await;
+    let told: Option<String> = beside.query_first("SELECT * FROM t").await.unwrap();
+    assert_eq!(told.unwrap(), "a muted word");
+    proxy.set(Mode::Hole);
+    let opened = Conn::new(server.tcp_opts(proxy.port()));
+    assert!(tokio::time::timeout(SHORT, opened).await.is_err());
+    proxy.set(Mode::Refuse);
+    assert!(Conn::new(server.tcp_opts(proxy.port())).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_with_certificates_takes_tls_alone() {
+    if !MariaDb::available() {
+        return;
+    }
+    let tls = Some(Certificates::good().clone());
+    let server = MariaDb::start(mariadb::Options { tls, ..mariadb::Options::default() });
+    assert!(Conn::new(server.tcp_opts(server.port())).await.is_err());
+    // Sockets are taken to be safe.
+    let mut client = server.connect("").await;
+    let on: Option<String> = client.query_first("SELECT @@have_ssl").await.unwrap();
+    assert_eq!(on.unwrap(), "YES");
 }
 
 /// What the test below starts and kills: it only has a server.

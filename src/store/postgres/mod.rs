@@ -14,7 +14,7 @@ mod statements;
 use std::fmt;
 use std::sync::Arc;
 
-pub use options::{ChannelBinding, PostgresBuilder, SslMode, TargetSessionAttrs};
+pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
 use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
 use self::shared::Shared;

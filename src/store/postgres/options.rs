@@ -7,27 +7,8 @@ use std::time::Duration;
 use super::PostgresStore;
 use super::connect::{Host, Password, Roots, Server};
 use crate::error::Result;
+pub(super) use crate::store::connect::SslMode;
 use crate::table::Table;
-
-/// How a connection is encrypted, with libpq's names and meaning. Sockets of this machine are never
-/// encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SslMode {
-    /// Never.
-    Disable,
-    /// Only where the server refuses a connection without.
-    Allow,
-    /// Where the server can. The default; who can change the traffic can turn it off.
-    #[default]
-    Prefer,
-    /// Always. The certificate is checked only when a root certificate is given, as `VerifyCa`.
-    Require,
-    /// Always, and a given root has signed the server's certificate.
-    VerifyCa,
-    /// Always, a root has signed the certificate, and it is for this host name. Without a root
-    /// certificate the system's are taken.
-    VerifyFull,
-}
 
 /// Whether the password exchange is bound to the encrypted connection (SCRAM with TLS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,10 +16,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::super::options::{PostgresBuilder, SslMode, TargetSessionAttrs};
 use super::failure::{Failure, wrap};
-use super::health::{Health, Trial};
 use super::server::{Host, Server, label};
 use super::tls;
 use crate::error::Result;
+use crate::store::connect::health::{Health, Trial};
 
 /// What a server says of itself.
 const INSPECT: &str = include_str!("../../../../sql/postgres/inspect_server.sql");

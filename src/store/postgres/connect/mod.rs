@@ -1,7 +1,6 @@
 //! Connecting: where to, how encrypted, as whom, and what went wrong.
 
 mod failure;
-mod health;
 mod hosts;
 mod parameters;
 mod server;

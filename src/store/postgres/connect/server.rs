@@ -1,26 +1,17 @@
 //! Which server, as whom, and how: what a URL and the builder fill in.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::options::{ChannelBinding, SslMode, TargetSessionAttrs};
 use crate::error::{Error, Result};
+pub(crate) use crate::store::connect::host::{Host, Password, label, plausible};
 
 /// PostgreSQL's own.
 const PORT: u16 = 5432;
 /// A firewall that forgets an idle connection mostly does so after five minutes.
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(60);
-
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Password(pub(crate) String);
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Where trusted certificates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +23,6 @@ pub(crate) enum Roots {
 impl Roots {
     pub(crate) fn named(file: PathBuf) -> Self {
         if file.as_os_str() == "system" { Self::System } else { Self::File(file) }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Host {
-    /// A name, an address, or the folder of a socket; empty where only `address` is given.
-    pub(crate) name: String,
-    /// Connected to without asking for the name's addresses.
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) port: Option<u16>,
-}
-
-impl Host {
-    pub(crate) fn is_socket(&self) -> bool {
-        self.address.is_none() && self.name.starts_with('/')
     }
 }
 
@@ -193,30 +169,6 @@ impl fmt::Debug for Server {
             .field("target_session_attrs", &self.target)
             .field("load_balance_hosts", &self.shuffle)
             .finish_non_exhaustive()
-    }
-}
-
-/// What people call this host.
-pub(crate) fn label(host: &Host, port: u16) -> String {
-    let name = match (&host.address, plausible(&host.name)) {
-        (Some(address), _) if host.name.is_empty() => address.to_string(),
-        (_, true) => host.name.clone(),
-        // It may be the end of a password that was not encoded.
-        (_, false) => "***".to_owned(),
-    };
-    match name.contains(':') {
-        true => format!("[{name}]:{port}"),
-        false => format!("{name}:{port}"),
-    }
-}
-
-fn plausible(name: &str) -> bool {
-    match name.strip_prefix('/') {
-        Some(path) => !path.contains(['\0', '\n', '@']),
-        // Also names with an underscore or in another script, which resolvers take.
-        None => {
-            name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%'))
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::failure::Failure;
 /// For so long after it failed a host comes after those that did not. It is never left out.
 const AVOIDED: Duration = Duration::from_secs(30);
 
-pub(super) struct Health {
+pub(crate) struct Health {
     hosts: Vec<Mutex<State>>,
     trouble: Mutex<Option<Failure>>,
     /// An attempt that its caller gave up after this long counts as failed.
@@ -25,7 +25,7 @@ struct State {
 
 /// An attempt under way. One that is dropped after some time has failed: the deadline of an
 /// operation can be shorter than that of a host.
-pub(super) struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     state: &'a Mutex<State>,
     since: Instant,
     patience: Duration,
@@ -36,13 +36,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Health {
-    pub(super) fn new(hosts: usize, patience: Duration) -> Self {
+    pub(crate) fn new(hosts: usize, patience: Duration) -> Self {
         let hosts = std::iter::repeat_with(Mutex::default).take(hosts).collect();
         Self { hosts, trouble: Mutex::new(None), patience }
     }
 
     /// The hosts in the order in which to try them.
-    pub(super) fn order(&self, shuffled: bool) -> Vec<usize> {
+    pub(crate) fn order(&self, shuffled: bool) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.hosts.len()).collect();
         if shuffled {
             shuffle(&mut order);
@@ -53,7 +53,7 @@ impl Health {
         order
     }
 
-    pub(super) fn begin(&self, index: usize) -> Trial<'_> {
+    pub(crate) fn begin(&self, index: usize) -> Trial<'_> {
         let state = &self.hosts[index];
         let now = Instant::now();
         // One connection finds out whether a failed host is back; the others go elsewhere.
@@ -63,23 +63,23 @@ impl Health {
         Trial { state, since: now, patience: self.patience }
     }
 
-    pub(super) fn connected(&self) {
+    pub(crate) fn connected(&self) {
         *lock(&self.trouble) = None;
     }
 
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(crate) fn failed(&self, failure: Failure) {
         *lock(&self.trouble) = Some(failure);
     }
 
     /// Why the last connection was not made, if none was since.
-    pub(super) fn trouble(&self) -> Option<Failure> {
+    pub(crate) fn trouble(&self) -> Option<Failure> {
         lock(&self.trouble).clone()
     }
 }
 
 impl Trial<'_> {
     /// The addresses in the order in which to try them.
-    pub(super) fn sort(
+    pub(crate) fn sort(
         &self,
         mut addresses: Vec<Option<IpAddr>>,
         shuffled: bool,
@@ -96,7 +96,7 @@ impl Trial<'_> {
     }
 
     /// The attempt came to an end: a connection to this address, or none.
-    pub(super) fn ended(mut self, connected: Option<Option<IpAddr>>) {
+    pub(crate) fn ended(mut self, connected: Option<Option<IpAddr>>) {
         match connected {
             Some(good) => {
                 *lock(self.state) = State { failed: None, good };

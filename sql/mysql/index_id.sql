@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX {index_id} ON {table} ({session_id})

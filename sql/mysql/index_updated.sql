@@ -1,0 +1,1 @@
+CREATE INDEX {index_updated} ON {table} ({updated_at})

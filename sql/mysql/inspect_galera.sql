@@ -1,0 +1,1 @@
+SHOW STATUS WHERE Variable_name = 'wsrep_ready'

@@ -1,0 +1,343 @@
+//! Connecting: hosts one after another, each attempt within its time.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, Row, SslOpts};
+
+use super::super::inspect::text;
+use super::super::options::MySqlBuilder;
+use super::super::prepared::Prepared;
+use super::failure::of_attempt;
+use super::server::Server;
+use super::tls;
+use crate::error::Result;
+use crate::store::connect::SslMode;
+use crate::store::connect::failure::Failure;
+use crate::store::connect::health::{Health, Trial};
+use crate::store::connect::host::{Host, label};
+
+/// What a server says of itself, and of its cluster.
+const INSPECT: &str = include_str!("../../../../sql/mysql/inspect_server.sql");
+const INSPECT_GALERA: &str = include_str!("../../../../sql/mysql/inspect_galera.sql");
+/// The driver does not see that the server has hung up until it asks. A connection that was used a
+/// moment ago is taken to be there; another one is asked first.
+const WARM: Duration = Duration::from_millis(100);
+
+/// A connection and what is known of it.
+pub(crate) struct Link {
+    pub(crate) conn: Conn,
+    pub(crate) prepared: Prepared,
+    /// The most bytes that a statement may have with its parameters.
+    pub(crate) max_packet: u64,
+    /// Which of the hosts it leads to.
+    pub(crate) host: usize,
+    pub(crate) used: Instant,
+}
+
+/// Makes the connections of a pool.
+pub(crate) struct Connector {
+    hosts: Vec<Target>,
+    options: OptsBuilder,
+    tls: Option<SslOpts>,
+    ssl_mode: SslMode,
+    shuffle: bool,
+    wsrep_sync_wait: bool,
+    /// Of an attempt to connect, and of an operation.
+    connect_deadline: Duration,
+    deadline: Duration,
+    health: Health,
+    /// When a connection was last found dead: those that have not been used since are asked.
+    suspected: Mutex<Option<Instant>>,
+}
+
+struct Target {
+    host: Host,
+    port: u16,
+    label: String,
+}
+
+/// What a server says of itself.
+struct Described {
+    is_mariadb: bool,
+    max_packet: u64,
+    read_only: bool,
+    galera: bool,
+}
+
+impl Connector {
+    /// Reads the files of certificates; connects nowhere.
+    pub(crate) fn new(options: &MySqlBuilder, server: &Server) -> Result<Self> {
+        server.check()?;
+        let target = |(host, port)| Target { label: label(&host, port), host, port };
+        let hosts: Vec<Target> = server.hosts().into_iter().map(target).collect();
+        Ok(Self {
+            health: Health::new(hosts.len(), options.connect_deadline.min(options.deadline) / 2),
+            hosts,
+            options: server.options(),
+            tls: tls::options(server)?,
+            ssl_mode: server.ssl_mode(),
+            shuffle: server.shuffle,
+            wsrep_sync_wait: server.wsrep_sync_wait,
+            connect_deadline: options.connect_deadline,
+            deadline: options.deadline,
+            suspected: Mutex::new(None),
+        })
+    }
+
+    /// What kept the last attempt from succeeding, if none has succeeded since.
+    pub(crate) fn trouble(&self) -> Option<Failure> {
+        self.health.trouble()
+    }
+
+    /// A connection was found dead; others may be too.
+    pub(crate) fn suspect(&self) {
+        *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The host is of no use for now; the others come first.
+    pub(crate) fn leave(&self, host: usize) {
+        self.health.begin(host).ended(None);
+        self.suspect();
+    }
+
+    /// With several hosts one that takes writes is looked for first; when there is none, sessions
+    /// can still be read.
+    async fn connect_any(&self) -> Result<Link, Failure> {
+        let passes = if self.hosts.len() > 1 { &[true, false][..] } else { &[false][..] };
+        let mut failures = Vec::new();
+        'passes: for writable in passes {
+            failures.clear();
+            for index in self.health.order(self.shuffle) {
+                match self.connect_host(index, *writable).await {
+                    Ok(link) => {
+                        self.health.connected();
+                        return Ok(link);
+                    }
+                    Err(failure) => {
+                        let last = failure.is_final;
+                        failures.push((self.hosts[index].label.as_str(), failure));
+                        if last {
+                            break 'passes;
+                        }
+                    }
+                }
+            }
+            if !failures.iter().any(|(_, failure)| failure.problem == READ_ONLY) {
+                break;
+            }
+        }
+        let failure = Failure::of_hosts(failures);
+        self.health.failed(failure.clone());
+        Err(failure)
+    }
+
+    /// Tries the addresses of a host, each within the deadline.
+    async fn connect_host(&self, index: usize, writable: bool) -> Result<Link, Failure> {
+        let trial = self.health.begin(index);
+        let result = self.connect_addresses(index, &trial, writable).await;
+        match &result {
+            Ok((_, address)) => trial.ended(Some(*address)),
+            // It answered; that it is not the one that is wanted is no failure.
+            Err(failure) if failure.problem == READ_ONLY => trial.ended(Some(None)),
+            Err(_) => trial.ended(None),
+        }
+        result.map(|(link, _)| link)
+    }
+
+    async fn connect_addresses(
+        &self,
+        index: usize,
+        trial: &Trial<'_>,
+        writable: bool,
+    ) -> Result<(Link, Option<IpAddr>), Failure> {
+        let target = &self.hosts[index];
+        let timed_out = || {
+            let seconds = self.connect_deadline.as_secs_f64();
+            Failure::unavailable(format!("did not answer within {seconds} s"))
+        };
+        let addresses = match addresses(target) {
+            Some(addresses) => tokio::time::timeout(self.connect_deadline, addresses)
+                .await
+                .unwrap_or_else(|_| Err(timed_out()))?,
+            None => vec![None],
+        };
+        let mut last = Failure::unavailable("has no address");
+        for address in trial.sort(addresses, self.shuffle) {
+            let attempt = self.connect_address(index, address, writable);
+            match tokio::time::timeout(self.connect_deadline, attempt).await {
+                Ok(Ok(link)) => return Ok((link, address)),
+                Ok(Err(failure)) => last = failure,
+                Err(_) => last = timed_out(),
+            }
+            if last.is_final {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_address(
+        &self,
+        index: usize,
+        address: Option<IpAddr>,
+        writable: bool,
+    ) -> Result<Link, Failure> {
+        let target = &self.hosts[index];
+        let plain = target.host.is_socket() || self.tls.is_none();
+        let options = self.options_for(target, address);
+        let conn = match (plain, &self.tls) {
+            (false, Some(tls)) => {
+                let encrypted = options.clone().ssl_opts(Some(tls.clone()));
+                match Conn::new(encrypted).await.map_err(|fault| of_attempt(&fault)) {
+                    Err(failure) if failure.other_encryption && self.is_tls_optional() => {
+                        Conn::new(options).await.map_err(|fault| of_attempt(&fault))?
+                    }
+                    result => result?,
+                }
+            }
+            _ => Conn::new(options).await.map_err(|fault| of_attempt(&fault))?,
+        };
+        self.begin(conn, index, writable).await
+    }
+
+    fn is_tls_optional(&self) -> bool {
+        matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer)
+    }
+
+    fn options_for(&self, target: &Target, address: Option<IpAddr>) -> OptsBuilder {
+        let options = self.options.clone();
+        if target.host.is_socket() {
+            return options.socket(Some(target.host.name.as_str()));
+        }
+        let address = target.host.address.or(address);
+        // A certificate has to be for the name, or for the address where there is none.
+        let name = match (target.host.name.as_str(), address) {
+            ("", Some(address)) => address.to_string(),
+            (name, _) => name.to_owned(),
+        };
+        let options = options.ip_or_hostname(name).tcp_port(target.port);
+        options.resolved_ips(address.map(|address| vec![address]))
+    }
+
+    /// Asks the server what it is, and tells it the connection's settings.
+    async fn begin(&self, mut conn: Conn, host: usize, writable: bool) -> Result<Link, Failure> {
+        let described = describe(&mut conn).await.map_err(|fault| of_attempt(&fault))?;
+        if described.galera {
+            let rows: Vec<Row> =
+                conn.query(INSPECT_GALERA).await.map_err(|fault| of_attempt(&fault))?;
+            if rows.first().is_some_and(|row| text(row, 1) != "ON") {
+                return Err(Failure::unavailable("does not belong to a working cluster"));
+            }
+        }
+        if writable && described.read_only {
+            return Err(Failure::unavailable(READ_ONLY));
+        }
+        conn.query_drop(self.settings(&described)).await.map_err(|fault| of_attempt(&fault))?;
+        Ok(Link {
+            conn,
+            prepared: Prepared::default(),
+            max_packet: described.max_packet,
+            host,
+            used: Instant::now(),
+        })
+    }
+
+    /// What holds for the connection as long as it lasts. The server ends what it works on shortly
+    /// after the operation's own deadline; MySQL does so for reads alone.
+    fn settings(&self, server: &Described) -> String {
+        let millis = self.deadline.as_millis().clamp(1, 365 * 86_400_000);
+        // In whole seconds, one at least.
+        let lock = (millis / 2).div_ceil(1_000);
+        let mut sql = format!(
+            "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION autocommit = 1, \
+             SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock}"
+        );
+        sql += &match server.is_mariadb {
+            true => format!(
+                ", SESSION tx_isolation = 'READ-COMMITTED', SESSION max_statement_time = {}.{:03}",
+                millis / 1_000,
+                millis % 1_000
+            ),
+            false => format!(
+                ", SESSION transaction_isolation = 'READ-COMMITTED', \
+                 SESSION max_execution_time = {millis}"
+            ),
+        };
+        if self.wsrep_sync_wait {
+            sql += ", SESSION wsrep_sync_wait = 1";
+        }
+        sql
+    }
+}
+
+const READ_ONLY: &str = "takes no writes";
+
+async fn describe(conn: &mut Conn) -> Result<Described, mysql_async::Error> {
+    let rows: Vec<Row> = conn.query(INSPECT).await?;
+    let value = |name: &str| {
+        let row = rows.iter().find(|row| text(row, 0).eq_ignore_ascii_case(name));
+        row.map(|row| text(row, 1)).unwrap_or_default()
+    };
+    let on = |name: &str| matches!(value(name).as_str(), "ON" | "1");
+    Ok(Described {
+        is_mariadb: value("version").contains("MariaDB"),
+        max_packet: value("max_allowed_packet").parse().unwrap_or(u64::MAX),
+        read_only: on("read_only") || on("super_read_only"),
+        galera: on("wsrep_on"),
+    })
+}
+
+/// The addresses to ask the resolver for; nothing where a socket or an address is given.
+fn addresses(
+    target: &Target,
+) -> Option<impl Future<Output = Result<Vec<Option<IpAddr>>, Failure>> + use<'_>> {
+    if target.host.is_socket() || target.host.address.is_some() {
+        return None;
+    }
+    Some(async {
+        let found = tokio::net::lookup_host((target.host.name.as_str(), target.port))
+            .await
+            .map_err(|error| Failure::unavailable(format!("has no address: {error}")))?;
+        Ok(found.map(|address| Some(address.ip())).collect())
+    })
+}
+
+/// What deadpool asks for connections.
+pub(crate) struct Connect(pub(crate) Arc<Connector>);
+
+impl Manager for Connect {
+    type Type = Link;
+    type Error = Failure;
+
+    async fn create(&self) -> Result<Link, Failure> {
+        self.0.connect_any().await
+    }
+
+    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Failure> {
+        let dead = || RecycleError::message("the connection is gone");
+        if link.conn.is_disconnected() {
+            return Err(dead());
+        }
+        let suspected = *self.0.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_suspect = suspected.is_some_and(|since| link.used <= since);
+        if !is_suspect && link.used.elapsed() < WARM {
+            return Ok(());
+        }
+        let patience = self.0.connect_deadline.min(self.0.deadline / 2);
+        match tokio::time::timeout(patience, link.conn.ping()).await {
+            Ok(Ok(())) => {
+                link.used = Instant::now();
+                Ok(())
+            }
+            _ => {
+                self.0.suspect();
+                Err(dead())
+            }
+        }
+    }
+}

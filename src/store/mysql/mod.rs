@@ -1,0 +1,139 @@
+//! The store on MySQL and MariaDB: a pool of connections, statements prepared once on each.
+
+mod connect;
+mod connection;
+mod error;
+mod inspect;
+mod operations;
+mod options;
+mod pool;
+mod prepared;
+mod rows;
+mod shared;
+mod statements;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use options::MySqlBuilder;
+
+use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
+use self::shared::Shared;
+use super::{Maintenance, Store};
+use crate::error::Result;
+use crate::id::{PrivateId, StoredId};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::table::Schema;
+
+/// Sessions in a MySQL or MariaDB table, also one that a Rails app uses at the same time.
+///
+/// Clones share the connections. Times are those of the server's clock. Every operation ends by the
+/// deadline of [`MySqlBuilder::deadline`]; one that was given up leaves no transaction open and
+/// no connection that others would have to wait for.
+#[derive(Clone)]
+pub struct MySqlStore(Arc<Shared>);
+
+impl MySqlStore {
+    /// Connects by URL to a database with Rails' table `sessions`, with default settings; see
+    /// [`url`](Self::url).
+    ///
+    /// # Errors
+    ///
+    /// When the URL is wrong, the server cannot be reached, or the table does not fit.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::url(url)?.open().await
+    }
+
+    /// Settings by URL: `mysql://user:password@host,host/database?ssl-mode=VERIFY_IDENTITY`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is wrong or has a parameter that is not known.
+    pub fn url(url: &str) -> Result<MySqlBuilder> {
+        MySqlBuilder::from_url(url)
+    }
+
+    /// Settings without a URL.
+    pub fn builder() -> MySqlBuilder {
+        MySqlBuilder::from_nothing()
+    }
+
+    /// Settings for a pool of your own. Build its options with `client_found_rows(true)`, and with
+    /// `reset_connection(false)`, without which each operation costs four round trips. Its
+    /// connections keep the settings that you gave them; [`MySqlBuilder::deadline`] still ends each
+    /// operation.
+    pub fn pool(pool: mysql_async::Pool) -> MySqlBuilder {
+        MySqlBuilder::from_pool(pool)
+    }
+
+    /// Closes the connections; the store answers errors afterwards. Operations that are under way
+    /// end first.
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    #[allow(clippy::unused_async)] // As for every store.
+    pub async fn close(&self) -> Result<()> {
+        self.0.close();
+        Ok(())
+    }
+
+    pub(super) async fn from_builder(options: MySqlBuilder) -> Result<Self> {
+        let lazy = options.lazy;
+        let store = Self(Arc::new(Shared::new(options)?));
+        if !lazy {
+            store.0.open().await?;
+        }
+        Ok(store)
+    }
+}
+
+impl Store for MySqlStore {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        self.0.run(Find(lookup)).await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        self.0.run(Write(save)).await
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        self.0.run(Destroy(lookup)).await
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        self.0.run(Touch { id: *id, timeouts }).await
+    }
+}
+
+impl Maintenance for MySqlStore {
+    async fn create(&self) -> Result<bool> {
+        self.0.create_table().await
+    }
+
+    async fn inspect(&self) -> Result<Schema> {
+        self.0.run(Inspect).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
+        self.0.run(Rows(scan)).await
+    }
+
+    async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
+        self.0.run(Delete { keys, filter }).await
+    }
+
+    async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
+        self.0.run(Rekey { row, new_id }).await
+    }
+
+    async fn clear(&self) -> Result<u64> {
+        self.0.run(Clear).await
+    }
+}
+
+impl fmt::Debug for MySqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlStore").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}

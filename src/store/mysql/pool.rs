@@ -1,0 +1,230 @@
+//! The pool: connections in use, and operations that wait for one.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{Object, PoolError, QueueMode, TimeoutType, Timeouts};
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::{Connect, Connector, Link, Server, of_attempt};
+use super::options::{MySqlBuilder, Source};
+use super::prepared::Prepared;
+use crate::error::{Error, Kind, Result};
+
+/// Takes a connection that is free or makes one, and never waits for one in use.
+const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
+type Inner = deadpool::managed::Pool<Connect>;
+
+/// Where connections come from.
+enum From {
+    Ours { pool: Inner, connector: Arc<Connector> },
+    Users(mysql_async::Pool),
+}
+
+/// The connections of a store.
+pub(super) struct Pool {
+    from: From,
+    waiting: AtomicUsize,
+    queue: usize,
+}
+
+/// A connection that goes back to where it came from.
+pub(super) enum Held {
+    Ours(Object<Connect>),
+    Users(Box<Link>),
+}
+
+impl Deref for Held {
+    type Target = Link;
+
+    fn deref(&self) -> &Link {
+        match self {
+            Self::Ours(object) => object,
+            Self::Users(link) => link,
+        }
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Link {
+        match self {
+            Self::Ours(object) => object,
+            Self::Users(link) => link,
+        }
+    }
+}
+
+impl Held {
+    /// Takes the connection out of the pool for good.
+    pub(super) fn discard(self) {
+        match self {
+            Self::Ours(object) => drop(Object::take(object)),
+            // The driver's own pool takes back what is not closed in good order.
+            Self::Users(link) => {
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(async move { drop(link.conn.disconnect().await) });
+                }
+            }
+        }
+    }
+}
+
+/// An operation that waits for a connection.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Makes the pool; no connection yet. Files of certificates are read.
+///
+/// # Errors
+///
+/// When the settings or a file are wrong.
+pub(super) fn pool(options: &MySqlBuilder) -> Result<Pool> {
+    let from = match &options.source {
+        Source::Pool(pool) => From::Users(pool.clone()),
+        Source::Server(server) => ours(options, server)?,
+    };
+    Ok(Pool { from, waiting: AtomicUsize::new(0), queue: options.queue })
+}
+
+fn ours(options: &MySqlBuilder, server: &Server) -> Result<From> {
+    let connector = Arc::new(Connector::new(options, server)?);
+    let pool = Inner::builder(Connect(Arc::clone(&connector)))
+        .max_size(options.max_connections)
+        // The connection used last has the warmest caches, and spare ones can idle.
+        .queue_mode(QueueMode::Lifo)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|_| Error::config("opening a database", "the pool has no runtime"))?;
+    Ok(From::Ours { pool, connector })
+}
+
+impl Pool {
+    /// A connection, by `until` at the latest.
+    pub(super) async fn get(&self, doing: &'static str, until: Instant) -> Result<Held> {
+        match &self.from {
+            From::Ours { pool, connector } => self.get_ours(pool, connector, doing, until).await,
+            From::Users(pool) => {
+                let _waiting = self.wait(doing)?;
+                match timeout_at(until, pool.get_conn()).await {
+                    Ok(Ok(conn)) => users(doing, conn),
+                    Ok(Err(fault)) => Err(of_attempt(&fault).into_error(doing)),
+                    Err(_) => {
+                        Err(Error::timeout(doing, "the pool gave no connection by the deadline"))
+                    }
+                }
+            }
+        }
+    }
+
+    async fn get_ours(
+        &self,
+        pool: &Inner,
+        connector: &Connector,
+        doing: &'static str,
+        until: Instant,
+    ) -> Result<Held> {
+        match timeout_at(until, pool.timeout_get(&AT_ONCE)).await {
+            Ok(Ok(object)) => return Ok(Held::Ours(object)),
+            Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {}
+            Ok(Err(error)) => return Err(pool_error(doing, error)),
+            Err(_) => return Err(too_late(pool, connector, doing)),
+        }
+        let _waiting = self.wait(doing)?;
+        match timeout_at(until, pool.timeout_get(&Timeouts::new())).await {
+            Ok(result) => result.map(Held::Ours).map_err(|error| pool_error(doing, error)),
+            Err(_) => Err(too_late(pool, connector, doing)),
+        }
+    }
+
+    /// Closes the connections that are free, and those in use when they come back.
+    pub(super) fn close(&self) {
+        match &self.from {
+            From::Ours { pool, .. } => pool.close(),
+            From::Users(pool) => {
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    let pool = pool.clone();
+                    runtime.spawn(async move { drop(pool.disconnect().await) });
+                }
+            }
+        }
+    }
+
+    /// A connection was found dead: the others are asked before they are used.
+    pub(super) fn suspect(&self) {
+        if let From::Ours { connector, .. } = &self.from {
+            connector.suspect();
+        }
+    }
+
+    /// Closes the connections that are free: they lead to a server that is of no use any more.
+    /// The other hosts come first from now on.
+    pub(super) fn leave(&self, host: usize) {
+        if let From::Ours { pool, connector } = &self.from {
+            connector.leave(host);
+            pool.retain(|link, _| link.host != host);
+        }
+    }
+
+    /// For whoever outlives the operation.
+    pub(super) fn connector(&self) -> Option<Arc<Connector>> {
+        match &self.from {
+            From::Ours { connector, .. } => Some(Arc::clone(connector)),
+            From::Users(_) => None,
+        }
+    }
+
+    fn wait(&self, doing: &'static str) -> Result<Waiting<'_>> {
+        let waiting = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue {
+            let limit = self.queue;
+            let problem = format!("{limit} operations wait for a connection already");
+            return Err(Error::overloaded(doing, problem));
+        }
+        Ok(waiting)
+    }
+}
+
+/// A connection of the user's pool; its statements are in the driver's own cache.
+fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
+    if !conn.opts().client_found_rows() {
+        let problem = "the pool's connections count changed rows, not found ones";
+        let error = Error::new(Kind::Config, doing, problem);
+        return Err(error.advice("build its options with client_found_rows(true)"));
+    }
+    let max_packet = conn.opts().max_allowed_packet().map_or(u64::MAX, |bytes| bytes as u64);
+    let (prepared, used) = (Prepared::default(), std::time::Instant::now());
+    Ok(Held::Users(Box::new(Link { conn, prepared, max_packet, host: 0, used })))
+}
+
+fn too_late(pool: &Inner, connector: &Connector, doing: &'static str) -> Error {
+    match connector.trouble() {
+        Some(failure) => failure.into_error(doing),
+        None if pool.status().size < pool.status().max_size => {
+            Error::unavailable(doing, "no connection was made by the deadline")
+        }
+        None => Error::timeout(doing, "no connection became free by the deadline")
+            .advice("allow more connections, or find out what keeps them busy"),
+    }
+}
+
+/// Says why a pool gave no connection.
+fn pool_error(
+    doing: &'static str,
+    error: PoolError<crate::store::connect::failure::Failure>,
+) -> Error {
+    match error {
+        PoolError::Backend(failure) => failure.into_error(doing),
+        PoolError::Closed => Error::unavailable(doing, "the store is closed"),
+        // There are no hooks, and no times of the pool's own.
+        _ => Error::unavailable(doing, "the pool gave no connection"),
+    }
+}

@@ -1,0 +1,207 @@
+//! Rows and parameters: the driver's values ↔ ours.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use mysql_async::{Row as Raw, Value};
+
+use super::connection::Fault;
+use super::inspect::Key;
+use crate::error::{Error, Kind};
+use crate::id::StoredId;
+use crate::record::{Record, Row, RowKey};
+use crate::sql::{Param, Statement};
+use crate::store::call::Values;
+
+/// Times further away than this are as good as for ever, and the server can still reckon with them.
+const FAR: Duration = Duration::from_secs(1_000 * 366 * 86_400);
+/// A statement takes no more parameters than 65,535.
+const MAX_KEYS: usize = 1 << 15;
+
+/// The statement's parameters in their order. Keys are as many as [`padded`] says.
+pub(super) fn args(statement: &Statement, values: &Values<'_>, kind: Key) -> Vec<Value> {
+    let mut args = Vec::with_capacity(statement.params.len() + padded(values.keys.len()));
+    for param in &statement.params {
+        match param {
+            Param::Keys => {
+                let last = values.keys.last().into_iter().cycle();
+                let keys = values.keys.iter().chain(last).take(padded(values.keys.len()));
+                args.extend(keys.map(|key| of_key(key, kind)));
+            }
+            param => args.push(arg(*param, values, kind)),
+        }
+    }
+    args
+}
+
+/// How many placeholders there are for so many keys: few numbers, so that few statements have to
+/// be prepared.
+pub(super) fn padded(keys: usize) -> usize {
+    if keys == 0 { 0 } else { keys.next_power_of_two() }
+}
+
+/// Refuses more keys than a statement takes.
+pub(super) fn check_keys(keys: &[RowKey]) -> Result<(), Error> {
+    if keys.len() <= MAX_KEYS {
+        return Ok(());
+    }
+    let problem = format!("{} rows are more than one statement takes", keys.len());
+    Err(Error::config("deleting rows", problem).advice("delete at most 32,768 rows at once"))
+}
+
+fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
+    let bytes =
+        |bytes: Option<&[u8]>| bytes.map_or(Value::NULL, |bytes| Value::Bytes(bytes.into()));
+    let key = |key: Option<&RowKey>| key.map_or(Value::NULL, |key| of_key(key, kind));
+    let micros = |time: Option<Duration>| {
+        let micros = |time: Duration| i64::try_from(time.min(FAR).as_micros()).unwrap_or(i64::MAX);
+        time.map_or(Value::NULL, |time| Value::Int(micros(time)))
+    };
+    match param {
+        Param::Id => bytes(values.id),
+        Param::Legacy => bytes(values.legacy),
+        Param::NewId => bytes(values.new_id),
+        Param::StoredId => bytes(values.stored_id),
+        Param::Data => bytes(values.data),
+        Param::GuardData => bytes(values.guard),
+        Param::IdleMicros => micros(values.timeouts.idle),
+        Param::LifetimeMicros => micros(values.timeouts.lifetime),
+        Param::ExpiryMicros => micros(values.expires_in),
+        Param::After => key(values.after),
+        Param::Key => key(values.keys.first()),
+        Param::Limit => Value::UInt(values.limit.into()),
+        Param::Keys | Param::Now | Param::IdleSince | Param::BornSince | Param::ExpiresAt => {
+            unreachable!("the files of sql/mysql have no such parameter in this place")
+        }
+    }
+}
+
+/// A number for a column of numbers and text for one of text: what is compared with the other kind
+/// is compared as a float, and not by the index.
+fn of_key(key: &RowKey, kind: Key) -> Value {
+    match (key, kind) {
+        (RowKey::Int(key), Key::Number) => Value::Int(*key),
+        (RowKey::Text(key), Key::Number) => match key.parse() {
+            Ok(key) => Value::UInt(key),
+            Err(_) => Value::Bytes(key.as_bytes().into()),
+        },
+        (RowKey::Int(key), Key::Text) => Value::Bytes(key.to_string().into()),
+        (RowKey::Text(key), Key::Text) => Value::Bytes(key.as_bytes().into()),
+        (RowKey::Int(key), Key::Binary) => Value::Bytes(unhex(&key.to_string())),
+        (RowKey::Text(key), Key::Binary) => Value::Bytes(unhex(key)),
+    }
+}
+
+/// What `scan` read as HEX; nothing for what is none.
+fn unhex(text: &str) -> Vec<u8> {
+    const_hex::decode(text).unwrap_or_default()
+}
+
+fn take(row: &mut Raw, column: usize) -> Option<Value> {
+    row.take(column)
+}
+
+fn take_bytes(row: &mut Raw, column: usize) -> Option<Vec<u8>> {
+    match take(row, column) {
+        Some(Value::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Reads `find`'s columns: id, data, created_at, updated_at, the clock. `None` for a row whose id
+/// has no shape of ours.
+pub(super) fn record(mut row: Raw) -> Option<Record> {
+    let id = take_bytes(&mut row, 0)?;
+    Some(Record {
+        id: StoredId::parse(&id)?,
+        created_at: time(&mut row, 2),
+        updated_at: time(&mut row, 3),
+        read_at: time(&mut row, 4),
+        data: take_bytes(&mut row, 1).map(Bytes::from),
+        legacy_twin: false,
+    })
+}
+
+/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
+pub(super) fn row(mut row: Raw) -> Result<Row, Fault> {
+    let key = match take(&mut row, 0) {
+        Some(Value::Int(key)) => RowKey::Int(key),
+        Some(Value::UInt(key)) => match i64::try_from(key) {
+            Ok(key) => RowKey::Int(key),
+            Err(_) => RowKey::Text(key.to_string().into()),
+        },
+        Some(Value::Bytes(key)) => RowKey::Text(String::from_utf8_lossy(&key).into()),
+        _ => {
+            let problem = "its key is neither number nor text";
+            let error = Error::new(Kind::Schema, "reading a row", problem);
+            return Err(error.advice("name another primary key").into());
+        }
+    };
+    let stored_id = take_bytes(&mut row, 1).unwrap_or_default();
+    let size = match take(&mut row, 2) {
+        Some(Value::Int(size)) => u64::try_from(size).unwrap_or(0),
+        Some(Value::UInt(size)) => size,
+        _ => 0,
+    };
+    Ok(Row {
+        key,
+        stored_id: String::from_utf8_lossy(&stored_id).into(),
+        size,
+        data: take_bytes(&mut row, 3).map(Bytes::from),
+        created_at: time(&mut row, 4),
+        updated_at: time(&mut row, 5),
+    })
+}
+
+/// A time that cannot be read (zeros, a column of another type) is left out: it must not make a
+/// session unreadable.
+fn time(row: &mut Raw, column: usize) -> Option<SystemTime> {
+    let Some(Value::Date(year, month, day, hour, minute, second, micros)) = take(row, column)
+    else {
+        return None;
+    };
+    let small = |number: u8| i8::try_from(number).ok();
+    let nanos = i32::try_from(micros).ok()?.checked_mul(1_000)?;
+    let at = DateTime::new(
+        i16::try_from(year).ok()?,
+        small(month)?,
+        small(day)?,
+        small(hour)?,
+        small(minute)?,
+        small(second)?,
+        nanos,
+    );
+    let time = Offset::UTC.to_timestamp(at.ok()?).ok()?;
+    Some(SystemTime::from(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bound_as_their_column_compares_them() {
+        let text = |text: &str| RowKey::Text(text.into());
+        assert_eq!(of_key(&RowKey::Int(-7), Key::Number), Value::Int(-7));
+        let large = u64::MAX.to_string();
+        assert_eq!(of_key(&text(&large), Key::Number), Value::UInt(u64::MAX));
+        assert_eq!(of_key(&RowKey::Int(7), Key::Text), Value::Bytes(b"7".to_vec()));
+        assert_eq!(of_key(&text("00FF"), Key::Binary), Value::Bytes(vec![0, 0xFF]));
+    }
+
+    #[test]
+    fn keys_are_padded_with_the_last() {
+        let keys: Vec<RowKey> = (1..=5).map(RowKey::Int).collect();
+        let statement = Statement { sql: String::new(), params: vec![Param::Limit, Param::Keys] };
+        let values = Values { keys: &keys, limit: 9, ..Values::default() };
+        let args = args(&statement, &values, Key::Number);
+        assert_eq!(args.len(), 1 + 8);
+        assert_eq!(args[0], Value::UInt(9));
+        assert_eq!(args[5..], [5, 5, 5, 5].map(Value::Int));
+        let many = vec![RowKey::Int(1); MAX_KEYS + 1];
+        assert!(check_keys(&many).unwrap_err().is_config());
+        assert!(check_keys(&many[1..]).is_ok());
+    }
+}
