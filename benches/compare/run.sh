@@ -20,4 +20,7 @@ esac
 for package in "${packages[@]}"; do
   cargo build --release --locked --quiet --manifest-path "$package/Cargo.toml"
 done
+[ "${packages[*]}" = runner ] || ! command -v mariadb_config >/dev/null ||
+  cc -O2 mariadb/floor.c -o "$CARGO_TARGET_DIR/release/mariadb-floor" \
+    $(mariadb_config --cflags --libs) -lpthread
 exec "$CARGO_TARGET_DIR/release/bench-compare" --project "$project" --programs "$CARGO_TARGET_DIR" "$@"

@@ -1,5 +1,6 @@
 //! Starts databases and rivals in turn, and writes down what they did; see `benches/README.md`.
 
+mod c_client;
 mod chart;
 mod goals;
 mod pgbench;

@@ -1,46 +1,80 @@
 //! Databases with all rows in them.
 
 use bench_kit::{Answer, Database, Operation, Result};
+use mysql_async::prelude::Queryable as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::pgbench;
-use crate::plan::{FILLER, PGBENCH, Plan, Rival, Rows, connections, rivals};
+use crate::plan::{C_CLIENT, FILLER, PGBENCH, Plan, Rival, Rows, connections, rivals};
 use crate::programs::Programs;
 use crate::results::Key;
-use crate::servers::{Options, Postgres};
+use crate::servers::{MariaDb, Options, Postgres, mariadb};
+use crate::{c_client, pgbench};
 
 /// A database, started.
-pub(crate) enum Place {
-    /// A folder beside the programs, since a temporary one may not be on a disk.
+pub(crate) struct Place {
+    server: Server,
+    runtime: Runtime,
+}
+
+enum Server {
+    /// None: files beside the programs, since a temporary folder may not be on a disk.
     Sqlite,
-    Postgres {
-        server: Postgres,
-        runtime: Runtime,
-    },
+    Postgres(Postgres),
+    MariaDb(MariaDb),
 }
 
 impl Place {
     /// `None`, with a word about it, where the server is missing.
     pub(crate) fn new(database: Database) -> Result<Option<Self>> {
-        Ok(match database {
-            Database::Sqlite => Some(Self::Sqlite),
-            Database::Postgres if Postgres::available() => {
+        let server = match database {
+            Database::Sqlite => Some(Server::Sqlite),
+            Database::Postgres => Postgres::available().then(|| {
                 // A vacuum in the midst of a cell would be its rival's bad luck.
                 let settings = vec!["autovacuum = off".to_owned()];
                 let options = Options { durable: true, settings, ..Options::default() };
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                Some(Self::Postgres { server: Postgres::start(options), runtime })
-            }
-            Database::Postgres | Database::Mysql => None,
-        })
+                Server::Postgres(Postgres::start(options))
+            }),
+            Database::Mysql => MariaDb::available().then(|| {
+                let options = mariadb::Options { durable: true, ..mariadb::Options::default() };
+                Server::MariaDb(MariaDb::start(options))
+            }),
+        };
+        // The drivers keep their connections alive in tasks, between which this one waits.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(server.map(|server| Self { server, runtime }))
     }
 
     pub(crate) fn database(&self) -> Database {
-        match self {
-            Self::Sqlite => Database::Sqlite,
-            Self::Postgres { .. } => Database::Postgres,
+        match self.server {
+            Server::Sqlite => Database::Sqlite,
+            Server::Postgres(_) => Database::Postgres,
+            Server::MariaDb(_) => Database::Mysql,
         }
+    }
+
+    /// Statements, one after another; the name may be none.
+    fn execute(&self, database: &str, statements: &[String]) -> Result<()> {
+        self.runtime.block_on(async {
+            match &self.server {
+                Server::Sqlite => {}
+                Server::Postgres(server) => {
+                    let name = if database.is_empty() { "postgres" } else { database };
+                    let client = server.try_connect(name).await?;
+                    for sql in statements {
+                        client.batch_execute(sql).await?;
+                    }
+                }
+                Server::MariaDb(server) => {
+                    let mut client = server.try_connect(database).await?;
+                    for sql in statements {
+                        client.query_drop(sql).await?;
+                    }
+                    client.disconnect().await?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Tables with so many rows of this size, for all rivals.
@@ -53,9 +87,7 @@ impl Place {
     ) -> Result<Bed<'_>> {
         let name = format!("bench_{payload}");
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(&programs.built)?;
-        if let Self::Postgres { server, runtime } = self {
-            runtime.block_on(execute(server, "postgres", &format!("CREATE DATABASE {name}")))?;
-        }
+        self.execute("", &[format!("CREATE DATABASE {name}")])?;
         let bed = Bed { place: self, name, folder, rows };
         let owners =
             rivals(self.database(), programs).into_iter().filter(|rival| rival.rows == Rows::Own);
@@ -64,8 +96,10 @@ impl Place {
                 Key { rival: rival.name, operation: Operation::Fill, concurrency: 16, payload };
             bed.run(&rival, &key, plan, programs)?;
         }
-        if let Self::Postgres { server, runtime } = self {
-            runtime.block_on(execute(server, &bed.name, &pgbench::table()))?;
+        match self.server {
+            Server::Sqlite => {}
+            Server::Postgres(_) => self.execute(&bed.name, &[pgbench::table()])?,
+            Server::MariaDb(_) => self.execute(&bed.name, &c_client::table())?,
         }
         bed.tidy()?;
         Ok(bed)
@@ -90,13 +124,18 @@ impl Bed<'_> {
         programs: &Programs,
     ) -> Result<Answer> {
         let connections = connections(key.operation, key.concurrency);
-        if let (PGBENCH, Place::Postgres { server, .. }) = (rival.program, self.place) {
-            let folder = self.folder.path();
-            return pgbench::run(server, &self.name, folder, self.rows, key, connections, plan);
-        }
-        let (database, url) = match self.place {
-            Place::Sqlite => ("sqlite", self.file(rival)),
-            Place::Postgres { server, .. } => ("postgres", server.socket_url(&self.name)),
+        let (database, url) = match (&self.place.server, rival.program) {
+            (Server::Postgres(server), PGBENCH) => {
+                let folder = self.folder.path();
+                return pgbench::run(server, &self.name, folder, self.rows, key, connections, plan);
+            }
+            (Server::MariaDb(server), C_CLIENT) => {
+                let rows = self.rows;
+                return c_client::run(server, &self.name, rows, key, connections, plan, programs);
+            }
+            (Server::Sqlite, _) => ("sqlite", self.file(rival)),
+            (Server::Postgres(server), _) => ("postgres", server.socket_url(&self.name)),
+            (Server::MariaDb(server), _) => ("mysql", server.socket_url(&self.name)),
         };
         let operation = format!("{:?}", key.operation).to_lowercase();
         let arguments = [
@@ -120,20 +159,14 @@ impl Bed<'_> {
 
     /// What writes have left behind is no burden of those that come next.
     pub(crate) fn tidy(&self) -> Result<()> {
-        match self.place {
+        match self.place.server {
             // A file's last connection has written the log back.
-            Place::Sqlite => Ok(()),
-            Place::Postgres { server, runtime } => runtime.block_on(async {
-                for sql in [&pgbench::clean(), "VACUUM ANALYZE", "CHECKPOINT"] {
-                    execute(server, &self.name, sql).await?;
-                }
-                Ok(())
-            }),
+            Server::Sqlite => Ok(()),
+            Server::Postgres(_) => {
+                let tidy = [pgbench::clean(), "VACUUM ANALYZE".into(), "CHECKPOINT".into()];
+                self.place.execute(&self.name, &tidy)
+            }
+            Server::MariaDb(_) => self.place.execute(&self.name, &[c_client::CLEAN.into()]),
         }
     }
-}
-
-async fn execute(server: &Postgres, database: &str, sql: &str) -> Result<()> {
-    let client = server.try_connect(database).await?;
-    Ok(client.batch_execute(sql).await?)
 }

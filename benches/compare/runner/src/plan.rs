@@ -50,6 +50,8 @@ impl Rival {
 /// The program that makes and fills Rails' table.
 pub(crate) const FILLER: Rival = Rival::new("ours", Rows::Rails);
 pub(crate) const PGBENCH: &str = "pgbench";
+/// `mariadb/floor.c`.
+pub(crate) const C_CLIENT: &str = "mariadb-floor";
 
 pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
     let mut rivals = vec![
@@ -72,14 +74,16 @@ pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
         Database::Postgres => {
             rivals.push(Rival { name: "floor", program: PGBENCH, rows: Rows::Rails });
         }
-        Database::Mysql => {}
+        Database::Mysql => {
+            rivals.push(Rival { name: "floor", program: C_CLIENT, rows: Rows::Rails });
+        }
     }
     rivals
 }
 
-/// Those that are asked for, of those that there are stores for.
+/// Those that are asked for.
 pub(crate) fn databases(only: Option<Database>) -> Vec<Database> {
-    let all = [Database::Sqlite, Database::Postgres];
+    let all = [Database::Sqlite, Database::Postgres, Database::Mysql];
     all.into_iter().filter(|database| only.is_none_or(|only| only == *database)).collect()
 }
 

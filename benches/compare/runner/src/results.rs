@@ -71,8 +71,10 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Cell>> {
 }
 
 pub(crate) fn write(path: &Path, cells: &[Cell]) -> Result<()> {
-    let lines: Vec<String> =
-        cells.iter().map(serde_json::to_string).collect::<std::result::Result<_, serde_json::Error>>()?;
+    let lines: Vec<String> = cells
+        .iter()
+        .map(serde_json::to_string)
+        .collect::<std::result::Result<_, serde_json::Error>>()?;
     Ok(fs::write(path, format!("[\n{}\n]\n", lines.join(",\n")))?)
 }
 

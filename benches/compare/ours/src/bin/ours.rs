@@ -6,14 +6,14 @@
 mod through;
 
 use bench_kit::{Args, Database, Result};
-use sqlbypass::{PostgresStore, SqliteStore, Synchronous};
+use sqlbypass::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
 use through::{Open, Through};
 
 fn main() -> Result<()> {
     match bench_kit::args().database {
         Database::Sqlite => bench_kit::run::<Through<SqliteStore>>(),
         Database::Postgres => bench_kit::run::<Through<PostgresStore>>(),
-        Database::Mysql => Err("there is no store for MySQL".into()),
+        Database::Mysql => bench_kit::run::<Through<MySqlStore>>(),
     }
 }
 
@@ -26,6 +26,13 @@ impl Open for SqliteStore {
 }
 
 impl Open for PostgresStore {
+    async fn open(args: &Args) -> Result<Self> {
+        let builder = Self::url(&args.url)?.create(args.create());
+        Ok(builder.max_connections(args.connections as usize).open().await?)
+    }
+}
+
+impl Open for MySqlStore {
     async fn open(args: &Args) -> Result<Self> {
         let builder = Self::url(&args.url)?.create(args.create());
         Ok(builder.max_connections(args.connections as usize).open().await?)
