@@ -74,10 +74,11 @@ class Rival
     url = arguments.fetch("url")
     return sqlite(url, common) if arguments["database"] == "sqlite"
 
-    parts = url.match(%r{\A\w+://(.*?):(.*?)@(.*?)(?::(\d+))?/(.*?)(\?.*)?\z})
-    user, password, host, port, database = parts.captures.first(5).map { |part| part && URI.decode_www_form_component(part) }
+    parts = url.match(%r{\A\w+://(.*?):(.*?)@(.*?)(?::(\d+))?/(.*?)(?:\?socket=(.*))?\z})
+    user, password, host, port, database, socket =
+      parts.captures.map { |part| part && URI.decode_www_form_component(part) }
     adapter = arguments["database"] == "postgres" ? "postgresql" : "mysql2"
-    common.merge(adapter:, username: user, password:, host:, port: port && Integer(port), database:)
+    common.merge(adapter:, username: user, password:, host:, port: port&.to_i, database:, socket:).compact
   end
 
   def sqlite(path, common)

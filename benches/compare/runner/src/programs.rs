@@ -19,7 +19,7 @@ impl Programs {
     /// Whether Ruby and what the script needs are installed; else Rails is left out.
     pub(crate) fn has_rails(&self) -> bool {
         let mut ruby = Command::new("ruby");
-        ruby.args(["-e", "%w[active_record pg sqlite3].each { |name| require name }"]);
+        ruby.args(["-e", "%w[active_record mysql2 pg sqlite3].each { |name| require name }"]);
         let status = ruby.stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     }
