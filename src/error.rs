@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+const WIDEN: &str = "store less in the session or widen the column";
+
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -139,7 +141,14 @@ impl Error {
             "saving a session",
             format!("its encoded data has {size} bytes and the column holds {limit}"),
         )
-        .advice("store less in the session or widen the column")
+        .advice(WIDEN)
+    }
+
+    /// The same of a column that counts characters.
+    pub(crate) fn overflow_chars(limit: u64, size: u64) -> Self {
+        let problem =
+            format!("its encoded data has {size} characters and the column holds {limit}");
+        Self::new(Kind::Overflow { limit, size }, "saving a session", problem).advice(WIDEN)
     }
 
     /// Says what to do next.
@@ -209,7 +218,8 @@ impl Error {
         self.overflow_sizes().is_some()
     }
 
-    /// For an overflow: the column's limit and the data's size, both in bytes.
+    /// For an overflow: the column's limit and the data's size, both in bytes; in characters where the
+    /// column counts these, as PostgreSQL's `varchar(n)` does.
     pub fn overflow_sizes(&self) -> Option<(u64, u64)> {
         match self.kind() {
             Kind::Overflow { limit, size } => Some((limit, size)),

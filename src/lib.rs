@@ -16,6 +16,8 @@ mod session;
 mod sql;
 mod store;
 mod table;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 mod value;
 
 /// For this project's tests, benches and fuzzing; not part of the public API.
@@ -24,6 +26,8 @@ pub mod internals {
     pub use crate::codec::base64::internals as base64;
 }
 
+#[cfg(feature = "tower-sessions")]
+pub use self::tower_sessions::TowerSessions;
 pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
 pub use cookie::{CookieOptions, SameSite, Spelling};
 #[cfg(feature = "postgres")]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long proof: every fuzz target for SECONDS_EACH (600 by default), then all benches and the rivals.
-# Needs a nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|bench.
+# The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
+# node, 10,000 races of logouts against the rest, then all benches and the rivals. Fuzzing needs a
+# nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|galera|races|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,9 +16,24 @@ fuzz() {
   done
 }
 
+galera() {
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v wsrep_sst_rsync >/dev/null; then
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
+      mariadb-server galera-4 rsync socat >/dev/null
+  fi
+  # Without root: the test says what is missing (on Debian: mariadb-server galera-4 rsync socat).
+  cargo test --locked --features full --test galera -- --nocapture
+}
+
+races() {
+  SQLBYPASS_RACES=10000 cargo test --locked --features full --test integration -- a_logout_is_final
+}
+
 bench() {
   cargo bench --locked
+  cargo bench --locked --features postgres --bench ratios
   bash benches/compare/run.sh
 }
 
-for part in ${1:-fuzz bench}; do "$part"; done
+for part in ${1:-fuzz galera races bench}; do "$part"; done

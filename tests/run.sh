@@ -27,6 +27,7 @@ need openssl openssl
 need ruby ruby
 need pgbouncer pgbouncer
 need setpriv util-linux
+need strace strace
 # Debian keeps the server's programs off the PATH.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 need mariadbd mariadb-server-core mariadb-client-core

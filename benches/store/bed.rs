@@ -15,6 +15,9 @@ pub(crate) const SIZES: [(&str, usize, usize); 3] =
 pub(crate) const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
+/// Concurrent tasks, and the connections that they and a server's floor share.
+pub(crate) const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
+
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Operation {
     Find,
@@ -69,6 +72,33 @@ impl Bed {
         data.extend_from_slice(b"\"}}");
         data.into()
     }
+}
+
+/// One of those that are compared, with the index of its tasks and connections in [`TASKS`].
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    Floor(usize),
+    Driver(usize),
+    Ours(usize),
+}
+
+impl Which {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Floor(index) => format!("floor-c{}", TASKS[index].1),
+            Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
+            Self::Ours(index) => format!("c{}", TASKS[index].0),
+        }
+    }
+}
+
+/// A table on a server, and all that are compared on it.
+pub(crate) trait Compared {
+    /// Those that can do the operation.
+    fn subjects(&self, operation: Operation) -> Vec<Which>;
+
+    /// The time for so many operations.
+    fn time(&self, runtime: &Runtime, which: Which, operation: Operation, n: u64) -> Duration;
 }
 
 /// What is measured: our stores, and others beside them.

@@ -1,13 +1,16 @@
-//! `store/{sqlite,postgres}/{find,save,insert,mix}/{600b,4kb,32kb}/c{1,64}`, with each database's
-//! floor beside: a loop over rusqlite's prepared statements; `pgbench -M prepared`.
+//! `store/{sqlite,postgres,mysql}/{find,save,insert,mix}/{600b,4kb,32kb}/c{1,64}`, with each
+//! database's floor beside: a loop over rusqlite's prepared statements; `pgbench -M prepared`; threads
+//! of libmariadb.
 //!
-//! `cargo bench --bench store -- store/sqlite/find/600b`, and with `--features postgres` for
-//! PostgreSQL, whose server the bench starts itself.
+//! `cargo bench --bench store -- store/sqlite/find/600b`, and with `--features postgres,mysql` for
+//! PostgreSQL and MariaDB, whose servers the bench starts itself.
 
 mod bed;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 #[path = "../../tests/servers/mod.rs"]
 mod servers;
 mod sqlite;
@@ -20,8 +23,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use sqlbypass::SessionId;
 use tokio::runtime::Runtime;
 
-#[cfg(feature = "postgres")]
-use bed::{OPERATIONS, SIZES};
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+use bed::{Compared, OPERATIONS, SIZES};
 
 fn stores(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -31,17 +34,25 @@ fn stores(c: &mut Criterion) {
         .expect("tokio");
     sqlite::sqlite(c, &runtime);
     #[cfg(feature = "postgres")]
-    postgres(c, &runtime);
+    compare(c, &runtime, "postgres", postgres::start, postgres::Rig::new);
+    #[cfg(feature = "mysql")]
+    compare(c, &runtime, "mysql", mysql::start, mysql::Rig::new);
 }
 
-#[cfg(feature = "postgres")]
-fn postgres(c: &mut Criterion, runtime: &Runtime) {
-    let Some(server) = postgres::start() else { return };
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+fn compare<S, R: Compared>(
+    c: &mut Criterion,
+    runtime: &Runtime,
+    database: &str,
+    start: impl Fn() -> Option<S>,
+    rig: impl Fn(&Runtime, &S, (&'static str, usize, usize)) -> R,
+) {
+    let Some(server) = start() else { return };
     for size in SIZES {
-        let rig = postgres::Rig::new(runtime, &server, size);
+        let rig = rig(runtime, &server, size);
         for operation in OPERATIONS {
-            let mut group =
-                c.benchmark_group(format!("store/postgres/{}/{}", operation.name(), size.0));
+            let title = format!("store/{database}/{}/{}", operation.name(), size.0);
+            let mut group = c.benchmark_group(title);
             settings(&mut group);
             for subject in rig.subjects(operation) {
                 group.bench_function(subject.name(), |b| {

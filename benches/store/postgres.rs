@@ -14,11 +14,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
-use crate::bed::{Bed, Operation, Subject, concurrently};
+use crate::bed::{Bed, Compared, Operation, Subject, TASKS, Which, concurrently};
 use crate::servers::{Options, Postgres};
 
-/// Concurrent tasks, and the connections that they and pgbench share.
-const TASKS: [(usize, usize); 2] = [(1, 1), (64, 8)];
 /// pgbench has random numbers and no text: its rows are called by numbers from here on.
 const FIRST: u64 = 100_000_000_000_000_000;
 
@@ -26,24 +24,6 @@ const FIRST: u64 = 100_000_000_000_000_000;
 pub(crate) fn start() -> Option<Postgres> {
     let durable = Options { durable: true, ..Options::default() };
     Postgres::available().then(|| Postgres::start(durable))
-}
-
-/// One of those that are compared, with the index of its tasks and connections in [`TASKS`].
-#[derive(Clone, Copy)]
-pub(crate) enum Which {
-    Floor(usize),
-    Driver(usize),
-    Ours(usize),
-}
-
-impl Which {
-    pub(crate) fn name(self) -> String {
-        match self {
-            Self::Floor(index) => format!("floor-c{}", TASKS[index].1),
-            Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
-            Self::Ours(index) => format!("c{}", TASKS[index].0),
-        }
-    }
 }
 
 /// A table, and all that are compared on it.
@@ -69,9 +49,10 @@ impl Rig {
         let drivers = TASKS.map(|(_, connections)| Driver::new(server, &table, connections));
         Self { bed, floor, drivers, stores }
     }
+}
 
-    /// Those that can do the operation.
-    pub(crate) fn subjects(&self, operation: Operation) -> Vec<Which> {
+impl Compared for Rig {
+    fn subjects(&self, operation: Operation) -> Vec<Which> {
         let both = 0..TASKS.len();
         both.flat_map(|index| {
             let floor = (operation != Operation::Mix).then_some(Which::Floor(index));
@@ -81,14 +62,7 @@ impl Rig {
         .collect()
     }
 
-    /// The time for so many operations.
-    pub(crate) fn time(
-        &self,
-        runtime: &Runtime,
-        which: Which,
-        operation: Operation,
-        n: u64,
-    ) -> Duration {
+    fn time(&self, runtime: &Runtime, which: Which, operation: Operation, n: u64) -> Duration {
         let bed = &self.bed;
         match which {
             Which::Floor(index) => self.floor.time(operation, TASKS[index].1, n),

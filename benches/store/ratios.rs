@@ -1,17 +1,17 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
-//! `cargo bench --features postgres --bench ratios` takes some five minutes and prints a table;
-//! `-- 600b find` measures what has these words in its name.
+//! `cargo bench --features full --bench ratios` takes some ten minutes and prints a table;
+//! `-- mysql 600b find` measures what has these words in its name.
 
 mod bed;
+mod mysql;
 mod postgres;
 #[path = "../../tests/servers/mod.rs"]
 mod servers;
 
 use std::io::{Write as _, stdout};
 
-use bed::{OPERATIONS, Operation, SIZES};
-use postgres::{Rig, Which};
+use bed::{Compared, OPERATIONS, Operation, SIZES, Which};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 11;
@@ -25,25 +25,43 @@ fn main() {
         .enable_all()
         .build()
         .expect("tokio");
-    let Some(server) = postgres::start() else { return };
     print(
-        "| PostgreSQL | tasks | ops/s, median | ratio to the floor |\n| --- | --- | --- | --- |\n",
+        "| what | of | ops/s, median | to the floor | to the driver |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
+    of_database(&runtime, &words, "postgres", postgres::start, postgres::Rig::new);
+    of_database(&runtime, &words, "mysql", mysql::start, mysql::Rig::new);
+}
+
+type Size = (&'static str, usize, usize);
+
+fn of_database<S, R: Compared>(
+    runtime: &Runtime,
+    words: &[String],
+    database: &str,
+    start: impl Fn() -> Option<S>,
+    rig: impl Fn(&Runtime, &S, Size) -> R,
+) {
+    let mut server = None;
     for size in SIZES {
-        let of_size = |operation: &Operation| format!("{} {}", operation.name(), size.0);
-        let wanted = |operation: &Operation| words.iter().all(|w| of_size(operation).contains(w));
+        let named = |operation: &Operation| format!("{database} {} {}", operation.name(), size.0);
+        let wanted = |operation: &Operation| words.iter().all(|w| named(operation).contains(w));
         let operations: Vec<_> = OPERATIONS.into_iter().filter(wanted).collect();
         if operations.is_empty() {
             continue;
         }
-        let rig = Rig::new(&runtime, &server, size);
+        if server.is_none() {
+            server = start();
+        }
+        let Some(server) = &server else { return };
+        let rig = rig(runtime, server, size);
         for operation in operations {
-            measure(&runtime, &rig, operation, &of_size(&operation));
+            measure(runtime, &rig, operation, &named(&operation));
         }
     }
 }
 
-fn measure(runtime: &Runtime, rig: &Rig, operation: Operation, name: &str) {
+fn measure(runtime: &Runtime, rig: &impl Compared, operation: Operation, name: &str) {
     let subjects = rig.subjects(operation);
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
@@ -57,17 +75,21 @@ fn measure(runtime: &Runtime, rig: &Rig, operation: Operation, name: &str) {
             rates.push(rate);
         }
     }
-    let mut floors = [None; 2];
+    let (mut floors, mut drivers) = ([None; 2], [None; 2]);
     for (subject, rates) in subjects.iter().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);
         let median = rates[rates.len() / 2];
         let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index)) = *subject;
-        if matches!(subject, Which::Floor(_)) {
-            floors[index] = Some(median);
+        match subject {
+            Which::Floor(_) => floors[index] = Some(median),
+            Which::Driver(_) => drivers[index] = Some(median),
+            Which::Ours(_) => {}
         }
-        let ratio =
-            floors[index].map_or_else(String::new, |floor| format!("{:.2}", median / floor));
-        print(&format!("| {name} | {} | {median:.0} | {ratio} |\n", subject.name()));
+        let to = |other: Option<f64>| {
+            other.map_or_else(String::new, |other| format!("{:.2}", median / other))
+        };
+        let (floor, driver) = (to(floors[index]), to(drivers[index]));
+        print(&format!("| {name} | {} | {median:.0} | {floor} | {driver} |\n", subject.name()));
     }
 }
 

@@ -16,6 +16,9 @@
 //! | `maintenance` | a [`Maintenance`] store |
 //! | `maintenance_times` | a [`Maintenance`] store whose table has the times |
 //!
+//! The environment variable `SQLBYPASS_RACES` is how often a logout races the other operations; 200
+//! times by default, 10,000 in the long proof of this crate's own stores.
+//!
 //! # Examples
 //!
 //! ```

@@ -195,5 +195,5 @@ fn check_size(schema: &Schema, data: &[u8]) -> Result<()> {
     // There are at most as many characters as bytes, so most data need not be counted.
     let Some(limit) = schema.data_limit_chars.filter(|limit| size > *limit) else { return Ok(()) };
     let chars = data.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as u64;
-    if chars > limit { Err(Error::overflow(limit, size)) } else { Ok(()) }
+    if chars > limit { Err(Error::overflow_chars(limit, chars)) } else { Ok(()) }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Left to right; `docs/architecture.md` draws it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "error",
     "id",
     "table",
@@ -18,6 +18,7 @@ const ORDER: [&str; 16] = [
     "manager",
     "rails",
     "http",
+    "tower_sessions",
     "admin",
     "conformance",
     "lib",

@@ -8,8 +8,12 @@ mod harness;
 mod hostile;
 mod http;
 mod layers;
+mod mysql;
 mod postgres;
+mod promises;
 #[cfg(feature = "cli")]
 mod serve;
 #[path = "../servers/mod.rs"]
 mod servers;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;

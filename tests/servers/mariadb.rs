@@ -201,6 +201,8 @@ fn configure(folder: &Folder, port: u16, options: &Options) {
     let mut settings = vec![
         "[mariadbd]".to_owned(),
         format!("datadir = {}", at("data")),
+        // Its own: a server that starts clears away what others have in a common one.
+        format!("tmpdir = {}", at("")),
         format!("socket = {}", at("socket")),
         format!("pid_file = {}", at("pid")),
         "bind_address = 127.0.0.1".into(),
@@ -253,6 +255,7 @@ fn template() -> &'static Path {
             "--innodb-flush-method=nosync",
         ]);
         install.arg(format!("--extra-file={}", users.display()));
+        install.arg(format!("--tmpdir={}", folder.path().display()));
         run(install.arg(format!("--datadir={}", data.display())));
         (folder, data)
     });

@@ -1,7 +1,7 @@
 //! A TCP proxy that misbehaves on demand.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,7 +42,11 @@ pub(crate) struct Proxy {
 struct Counts {
     connections: AtomicU64,
     bytes: AtomicU64,
+    turns: Mutex<Vec<Head>>,
 }
+
+/// The first bytes of what a client said.
+type Head = [u8; 5];
 
 impl Proxy {
     pub(crate) async fn start(server_port: u16) -> Self {
@@ -90,6 +94,12 @@ impl Proxy {
     pub(crate) fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::Relaxed)
     }
+
+    /// Since it was last asked: how each turn of a client began, that is what it said first after the
+    /// server had spoken.
+    pub(crate) fn take_turns(&self) -> Vec<Head> {
+        std::mem::take(&mut *self.counts.turns.lock().unwrap())
+    }
 }
 
 impl Drop for Proxy {
@@ -111,8 +121,10 @@ async fn forward(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let (muted, hears) = watch::channel(false);
-    let there = Pipe { mode: mode.clone(), counts: &counts, muted: Some(muted), hears: None };
-    let back = Pipe { mode, counts: &counts, muted: None, hears: Some(hears) };
+    let spoke = AtomicBool::new(true);
+    let (counts, spoke) = (&*counts, &spoke);
+    let there = Pipe { mode: mode.clone(), counts, spoke, muted: Some(muted), hears: None };
+    let back = Pipe { mode, counts, spoke, muted: None, hears: Some(hears) };
     tokio::select! {
         () = there.run(from_client, to_server) => {}
         () = back.run(from_server, to_client) => {}
@@ -123,6 +135,8 @@ async fn forward(
 struct Pipe<'c> {
     mode: watch::Receiver<Mode>,
     counts: &'c Counts,
+    /// Whether the server was the last to speak.
+    spoke: &'c AtomicBool,
     /// The client's direction tells the server's when it has seen what mutes it.
     muted: Option<watch::Sender<bool>>,
     hears: Option<watch::Receiver<bool>>,
@@ -133,12 +147,23 @@ impl Pipe<'_> {
         let mut buffer = vec![0; 16 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             let piece = &buffer[..count];
+            self.note(piece);
             self.look_at(piece);
             self.wait(count).await;
             if to.write_all(piece).await.is_err() {
                 return;
             }
             self.counts.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn note(&self, piece: &[u8]) {
+        let from_server = self.hears.is_some();
+        if self.spoke.swap(from_server, Ordering::Relaxed) && !from_server {
+            let mut head = Head::default();
+            let known = piece.len().min(head.len());
+            head[..known].copy_from_slice(&piece[..known]);
+            self.counts.turns.lock().unwrap().push(head);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Which hosts answered of late, so that a dead one costs few connections its deadline.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,6 @@ const AVOIDED: Duration = Duration::from_secs(30);
 pub(crate) struct Health {
     hosts: Vec<Mutex<State>>,
     trouble: Mutex<Option<Failure>>,
-    /// An attempt that its caller gave up after this long counts as failed.
-    patience: Duration,
 }
 
 #[derive(Default)]
@@ -23,12 +23,9 @@ struct State {
     good: Option<IpAddr>,
 }
 
-/// An attempt under way. One that is dropped after some time has failed: the deadline of an
-/// operation can be shorter than that of a host.
+/// An attempt under way.
 pub(crate) struct Trial<'a> {
     state: &'a Mutex<State>,
-    since: Instant,
-    patience: Duration,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -36,9 +33,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Health {
-    pub(crate) fn new(hosts: usize, patience: Duration) -> Self {
+    pub(crate) fn new(hosts: usize) -> Self {
         let hosts = std::iter::repeat_with(Mutex::default).take(hosts).collect();
-        Self { hosts, trouble: Mutex::new(None), patience }
+        Self { hosts, trouble: Mutex::new(None) }
     }
 
     /// The hosts in the order in which to try them.
@@ -55,12 +52,11 @@ impl Health {
 
     pub(crate) fn begin(&self, index: usize) -> Trial<'_> {
         let state = &self.hosts[index];
-        let now = Instant::now();
         // One connection finds out whether a failed host is back; the others go elsewhere.
         if let Some(failed) = &mut lock(state).failed {
-            *failed = now;
+            *failed = Instant::now();
         }
-        Trial { state, since: now, patience: self.patience }
+        Trial { state }
     }
 
     pub(crate) fn connected(&self) {
@@ -95,22 +91,24 @@ impl Trial<'_> {
         addresses
     }
 
-    /// The attempt came to an end: a connection to this address, or none.
-    pub(crate) fn ended(mut self, connected: Option<Option<IpAddr>>) {
-        match connected {
-            Some(good) => {
-                *lock(self.state) = State { failed: None, good };
-                self.patience = Duration::MAX;
+    /// Waits for the attempt. After so long others try elsewhere first, until it has worked: an
+    /// operation's deadline can be shorter than a host's.
+    pub(crate) async fn watch<T>(&self, patience: Duration, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = pin!(attempt);
+        match tokio::time::timeout(patience, &mut attempt).await {
+            Ok(result) => result,
+            Err(_) => {
+                lock(self.state).failed = Some(Instant::now());
+                attempt.await
             }
-            None => self.patience = Duration::ZERO,
         }
     }
-}
 
-impl Drop for Trial<'_> {
-    fn drop(&mut self) {
-        if self.since.elapsed() >= self.patience {
-            lock(self.state).failed = Some(Instant::now());
+    /// The attempt came to an end: a connection to this address, or none.
+    pub(crate) fn ended(&self, connected: Option<Option<IpAddr>>) {
+        match connected {
+            Some(good) => *lock(self.state) = State { failed: None, good },
+            None => lock(self.state).failed = Some(Instant::now()),
         }
     }
 }
@@ -129,7 +127,7 @@ mod tests {
     use super::*;
 
     fn health() -> Health {
-        Health::new(3, Duration::from_secs(1))
+        Health::new(3)
     }
 
     #[test]
@@ -144,15 +142,18 @@ mod tests {
         assert_eq!(health.order(false), [0, 2, 1]);
     }
 
-    #[test]
-    fn an_attempt_that_was_given_up_late_has_failed() {
-        let health = Health::new(2, Duration::from_millis(20));
-        drop(health.begin(0));
-        assert_eq!(health.order(false), [0, 1], "a caller that left at once says nothing");
+    #[tokio::test]
+    async fn a_host_that_takes_long_comes_last_until_it_works() {
+        let health = health();
         let trial = health.begin(0);
-        std::thread::park_timeout(Duration::from_millis(30));
-        drop(trial);
-        assert_eq!(health.order(false), [1, 0]);
+        let attempt = async {
+            assert_eq!(health.order(false), [0, 1, 2]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            health.order(false)
+        };
+        assert_eq!(trial.watch(Duration::from_millis(1), attempt).await, [1, 2, 0]);
+        trial.ended(Some(None));
+        assert_eq!(health.order(false), [0, 1, 2]);
     }
 
     #[test]

@@ -237,7 +237,7 @@ impl<T: Send + 'static> Future for Flight<'_, T> {
 impl<T: Send + 'static> Drop for Flight<'_, T> {
     /// A connection whose caller left half-way goes back to the pool when the server has answered.
     /// A server that does not even answer when its own limit has passed is mute: the connection is
-    /// closed, and the others are asked before they are used.
+    /// closed, and with it those that are idle, lest each cost somebody a deadline.
     fn drop(&mut self) {
         let Some(work) = self.work.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -247,7 +247,7 @@ impl<T: Send + 'static> Drop for Flight<'_, T> {
                 Ok((mut held, _)) => held.used = Instant::now(),
                 Err(_) => {
                     if let Some(connector) = connector {
-                        connector.suspect();
+                        connector.mute();
                     }
                 }
             }

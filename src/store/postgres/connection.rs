@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
+use tokio::time::timeout_at;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, RowStream};
 
@@ -23,6 +24,9 @@ use crate::table::Table;
 
 /// No statement has more parameters.
 const MAX_PARAMS: usize = 16;
+/// A server that has said nothing for so long after an operation's deadline, which it knows, is
+/// taken for dead.
+const MUTE: Duration = Duration::from_secs(1);
 
 /// Why a step on a connection failed.
 pub(super) enum Fault {
@@ -52,8 +56,10 @@ impl Fault {
 }
 
 /// How far an operation has come, for whoever has to say why it did not end.
-#[derive(Default)]
-pub(super) struct Progress(AtomicU8);
+pub(super) struct Progress {
+    step: AtomicU8,
+    until: Instant,
+}
 
 /// It waits for a connection.
 const WAITING: u8 = 0;
@@ -63,16 +69,21 @@ const CONNECTED: u8 = 1;
 const WRITING: u8 = 2;
 
 impl Progress {
+    /// Of an operation that begins, with its deadline.
+    pub(super) fn new(until: Instant) -> Self {
+        Self { step: AtomicU8::new(WAITING), until }
+    }
+
     /// Whoever gives up now does not know whether the change was made.
     pub(super) fn is_unknown(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == WRITING
+        self.step.load(Ordering::Relaxed) == WRITING
     }
 
     /// The error of an operation that was given up before it wrote.
     pub(super) fn timeout(&self, doing: &'static str) -> Error {
         Error::timeout(
             doing,
-            match self.0.load(Ordering::Relaxed) {
+            match self.step.load(Ordering::Relaxed) {
                 WAITING => "no connection could be had by the deadline",
                 _ => "the server did not answer by the deadline",
             },
@@ -80,7 +91,7 @@ impl Progress {
     }
 
     fn set(&self, step: u8) {
-        self.0.store(step, Ordering::Relaxed);
+        self.step.store(step, Ordering::Relaxed);
     }
 }
 
@@ -189,6 +200,7 @@ impl<'s> Connection<'s> {
             .collect();
         self.progress.set(WRITING);
         let (begun, written, committed) = tokio::join!(
+            biased; // In this order they are sent.
             object.batch_execute(&self.shared.begin),
             object.execute_typed(&statement.sql, &args),
             object.batch_execute("COMMIT"),
@@ -258,22 +270,29 @@ impl<'s> Connection<'s> {
 }
 
 impl Drop for Connection<'_> {
-    /// A connection whose caller left half-way goes back to the pool when the server has answered;
-    /// if that takes too long, it is closed.
+    /// A connection whose caller left half-way goes back to the pool when the server has answered.
+    /// A server that does not even answer when its own limit has passed is mute: the connection is
+    /// closed, and with it those that are idle, lest each cost somebody a deadline.
     fn drop(&mut self) {
         if !self.busy.load(Ordering::Relaxed) {
             return;
         }
         let Some(object) = self.object.take() else { return };
-        let patience = self.shared.options.deadline + Duration::from_secs(1);
+        let until = self.progress.until + MUTE;
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(object));
             return;
         };
         runtime.spawn(async move {
-            let drained = tokio::time::timeout(patience, object.batch_execute("")).await;
-            if !matches!(drained, Ok(Ok(()))) {
-                drop(Object::take(object));
+            match timeout_at(until.into(), object.batch_execute("")).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => drop(Object::take(object)),
+                Err(_) => {
+                    if let Some(pool) = Object::pool(&object) {
+                        pool.retain(|_, _| false);
+                    }
+                    drop(Object::take(object));
+                }
             }
         });
     }

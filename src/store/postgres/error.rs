@@ -30,8 +30,9 @@ pub(super) fn remedy(error: &tokio_postgres::Error) -> Remedy {
         return if is_refused(error) { Remedy::None } else { Remedy::Lost };
     };
     match code.code() {
-        // undefined column, table, function; a column that has to be filled; a type that changed
-        "42703" | "42P01" | "42883" | "42804" | "23502" => Remedy::Inspect,
+        // undefined column, table, function; a column that has to be filled; a type or a limit that
+        // changed
+        "42703" | "42P01" | "42883" | "42804" | "23502" | "22001" => Remedy::Inspect,
         // a cached plan whose result changed; a statement of this name is missing, or there already
         "0A000" | "26000" | "42P05" => Remedy::Prepare,
         "40001" | "40P01" => Remedy::Repeat,

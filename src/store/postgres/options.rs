@@ -125,7 +125,9 @@ impl PostgresBuilder {
 
     /// For a pooler that gives each transaction another connection (PgBouncer, RDS Proxy):
     /// statements are unnamed and typed, nothing is set for a session or at the start of one, and
-    /// no cancel request is sent. The server's own timeouts are then yours to set.
+    /// no cancel request is sent. A write brings its time limits in its transaction; for reads set
+    /// them at the server (`ALTER ROLE … SET statement_timeout`): one that waits for a lock longer
+    /// than its caller keeps the pooler's connection.
     ///
     /// Off by default. A pooler that refuses or drops the options of a connection's start is found
     /// out, and the store does this by itself; one that takes them needs the setting.

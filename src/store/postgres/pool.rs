@@ -71,7 +71,7 @@ pub(super) fn pool(options: &PostgresBuilder) -> Result<Pool> {
 impl Pool {
     /// A connection, by `until` at the latest.
     pub(super) async fn get(&self, doing: &'static str, until: Instant) -> Result<Object> {
-        match timeout_at(until, self.inner.timeout_get(&AT_ONCE)).await {
+        match timeout_at(until, self.at_once()).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {}
             Ok(Err(error)) => return Err(pool_error(doing, error)),
@@ -82,6 +82,19 @@ impl Pool {
             Ok(result) => result.map_err(|error| pool_error(doing, error)),
             Err(_) => Err(self.too_late(doing)),
         }
+    }
+
+    /// A connection that is free, or a new one. It is made in a task of its own: a caller who leaves
+    /// half-way leaves it to the next, where otherwise each of them would begin anew.
+    async fn at_once(&self) -> Result<Object, PoolError> {
+        let status = self.inner.status();
+        if status.available > 0 || status.size >= status.max_size {
+            return self.inner.timeout_get(&AT_ONCE).await;
+        }
+        let pool = self.inner.clone();
+        let making = tokio::spawn(async move { pool.timeout_get(&AT_ONCE).await });
+        // The task has no other end than that of the runtime.
+        making.await.unwrap_or(Err(PoolError::Closed))
     }
 
     /// Statements have to be unnamed and typed, and nothing may be set for the session or

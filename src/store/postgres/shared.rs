@@ -21,8 +21,31 @@ use crate::store::statements::{Name, Statements};
 /// A write that is under way when the deadline passes may be answered a moment later: that nothing
 /// was written is worth more than that nobody knows.
 const LAST_WORD: Duration = Duration::from_millis(200);
-/// Connections of the pool that may turn out dead, one after another, before an operation gives up.
-const LOST: u32 = 3;
+/// Connections of the pool that turn out dead one after another, and changes of the table that follow
+/// each other, before an operation gives up.
+const HELPS: u32 = 3;
+
+/// How often an operation was helped, so that there is an end to it.
+#[derive(Default)]
+struct Tries {
+    helped: u32,
+    left: bool,
+}
+
+impl Tries {
+    /// Whether it makes sense to try once more.
+    fn again(&mut self, remedy: Remedy, is_time_left: bool) -> bool {
+        match remedy {
+            Remedy::Lost | Remedy::Inspect | Remedy::Prepare => {
+                self.helped += 1;
+                self.helped <= HELPS
+            }
+            Remedy::Leave => !std::mem::replace(&mut self.left, true),
+            Remedy::Repeat => is_time_left,
+            Remedy::None => false,
+        }
+    }
+}
 
 pub(super) struct Shared {
     pub(super) options: PostgresBuilder,
@@ -35,7 +58,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(options: PostgresBuilder) -> Result<Self> {
-        let millis = options.deadline.as_millis().max(2);
+        // The server's integers end there.
+        let millis = options.deadline.as_millis().clamp(2, i32::MAX as u128);
         Ok(Self {
             begin: format!(
                 "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {}",
@@ -59,8 +83,8 @@ impl Shared {
 
     /// Connects once and looks at the table, which is made first where that is wanted.
     pub(super) async fn open(&self) -> Result<()> {
-        let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
+        let progress = Progress::new(until);
         let doing = "connecting to PostgreSQL";
         let work = pin!(async { self.connection(doing, until, &progress).await.map(drop) });
         self.bounded(doing, until, &progress, work).await
@@ -68,8 +92,8 @@ impl Shared {
 
     /// Runs an operation; it ends by the deadline.
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
-        let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
+        let progress = Progress::new(until);
         // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
         let attempts = pin!(self.attempts(&operation, until, &progress));
         self.bounded(O::DOING, until, &progress, attempts).await
@@ -78,8 +102,8 @@ impl Shared {
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
         let doing = "creating the sessions table";
-        let progress = Progress::default();
         let until = Instant::now() + self.options.deadline;
+        let progress = Progress::new(until);
         let work = pin!(async {
             let statements = Arc::new(creating(&self.options.table));
             let object = self.pool.get(doing, until.into()).await?;
@@ -98,9 +122,12 @@ impl Shared {
         let found = inspect::find(client, table).await?;
         let found = found.ok_or_else(|| inspect::missing_table(table))?;
         let statements = Arc::new(statements(table, found));
-        *self.statements.write().unwrap_or_else(PoisonError::into_inner) =
-            Some(Arc::clone(&statements));
+        self.learn(Some(Arc::clone(&statements)));
         Ok(statements)
+    }
+
+    fn learn(&self, statements: Option<Arc<Statements>>) {
+        *self.statements.write().unwrap_or_else(PoisonError::into_inner) = statements;
     }
 
     async fn bounded<T>(
@@ -131,56 +158,68 @@ impl Shared {
         until: Instant,
         progress: &Progress,
     ) -> Result<O::Output> {
-        let (mut lost, mut renewed) = (0, false);
+        let mut tries = Tries::default();
+        let mut mended = None;
         loop {
-            let mut connection = self.connection(O::DOING, until, progress).await?;
+            let mut connection = match mended.take() {
+                Some(connection) => connection,
+                None => self.connection(O::DOING, until, progress).await?,
+            };
             let fault = match operation.run(&mut connection).await {
                 Ok(output) => return Ok(output),
-                Err(Fault::Ours(error)) => return Err(error),
+                Err(Fault::Ours(error)) => return Err(self.refused(error)),
                 Err(Fault::Sql(fault)) => fault,
             };
-            match remedy(&fault) {
-                Remedy::Lost if progress.is_unknown() => {
-                    return Err(Error::unknown_outcome(
-                        O::DOING,
-                        "the connection was lost after the statement was sent",
-                    ));
-                }
-                Remedy::Lost if lost < LOST => {
-                    lost += 1;
-                    connection.discard();
-                }
-                Remedy::Leave if !renewed => {
-                    renewed = true;
-                    connection.discard();
-                    // The others lead to the same server.
-                    self.pool.forget_idle();
-                }
-                Remedy::Inspect | Remedy::Prepare if !renewed => {
-                    renewed = true;
-                    if !Box::pin(self.renew(&mut connection, &fault)).await? {
-                        return Err(error(O::DOING, &fault));
-                    }
-                }
-                Remedy::Repeat if Instant::now() < until => {
-                    drop(connection);
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
-                _ => return Err(error(O::DOING, &fault)),
+            let remedy = remedy(&fault);
+            if remedy == Remedy::Lost && progress.is_unknown() {
+                let problem = "the connection was lost after the statement was sent";
+                return Err(Error::unknown_outcome(O::DOING, problem));
             }
+            // The last part of the time is for telling why.
+            let is_time_left = Instant::now() + self.options.deadline / 8 < until;
+            if !tries.again(remedy, is_time_left) {
+                return Err(error(O::DOING, &fault));
+            }
+            mended = Box::pin(self.mend(connection, remedy)).await?;
         }
     }
 
-    /// Looks at the table again and says whether a second try can end otherwise.
-    async fn renew(
+    /// An operation was refused by what the table had when it was last looked at. A column may be
+    /// wider by now, or there: whoever comes next looks.
+    fn refused(&self, error: Error) -> Error {
+        if error.is_overflow() || error.is_config() {
+            self.learn(None);
+        }
+        error
+    }
+
+    /// Prepares for a second try: on the same connection where statements were made anew, since
+    /// another one may have old ones still.
+    async fn mend<'s>(
         &self,
-        connection: &mut Connection<'_>,
-        fault: &tokio_postgres::Error,
-    ) -> Result<bool> {
-        let before = Arc::clone(&connection.statements);
-        connection.forget_prepared()?;
-        connection.inspect().await.map_err(|fault| fault.into_error(inspect::DOING))?;
-        Ok(remedy(fault) == Remedy::Prepare || connection.statements.schema != before.schema)
+        mut connection: Connection<'s>,
+        remedy: Remedy,
+    ) -> Result<Option<Connection<'s>>> {
+        match remedy {
+            // Also where the table is found as it was: it may have changed there and back.
+            Remedy::Inspect | Remedy::Prepare => {
+                connection.forget_prepared()?;
+                let found = connection.inspect().await;
+                found.map_err(|fault| fault.into_error(inspect::DOING))?;
+                return Ok(Some(connection));
+            }
+            Remedy::Leave => {
+                connection.discard();
+                // The others lead to the same server.
+                self.pool.forget_idle();
+            }
+            Remedy::Repeat => {
+                drop(connection);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Remedy::Lost | Remedy::None => connection.discard(),
+        }
+        Ok(None)
     }
 
     async fn connection<'s>(

@@ -2,6 +2,7 @@
 
 pub(crate) mod memory;
 mod model;
+pub(crate) mod mysql;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod statements;

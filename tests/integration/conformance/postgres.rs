@@ -13,7 +13,7 @@ use crate::servers::Postgres;
 /// A layout of the table, with its names quoted; `{schema}` is the test's own.
 pub(crate) trait Layout: Send + Sync + 'static {
     const SCHEMA: &'static str;
-    const TABLE: &'static str = "sessions";
+    const TABLE: &'static str = "{schema}.sessions";
     const ID: &'static str = "session_id";
     const DATA: &'static str = "data";
     /// What the data column takes its values as, and how its bytes are read.
@@ -44,7 +44,7 @@ pub(crate) struct Schema<L> {
 
 impl<L: Layout> Schema<L> {
     fn table(&self) -> String {
-        format!("{}.{}", self.name, L::TABLE)
+        L::TABLE.replace("{schema}", &self.name)
     }
 }
 
@@ -148,22 +148,23 @@ layouts! {
         const TIMES: &'static [&'static str] = &[];
     } store races manager merges maintenance;
 
-    /// Names that have to be quoted.
+    /// Names that have to be quoted: quotes, spaces, upper case, dots, a reserved word.
     Odd odd {
         const SCHEMA: &'static str = r#"
-            CREATE TABLE {schema}."web ""sessions""" (
-                "the key" bigserial PRIMARY KEY, "select" varchar NOT NULL, "pay load" text,
+            CREATE SCHEMA "Odd {schema}";
+            CREATE TABLE "Odd {schema}"."web ""sessions""" (
+                "the ""Key""" bigserial PRIMARY KEY, "select" varchar NOT NULL, "pay.Load" text,
                 created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL);
-            CREATE UNIQUE INDEX some_index ON {schema}."web ""sessions""" ("select");"#;
-        const TABLE: &'static str = r#""web ""sessions""""#;
+            CREATE UNIQUE INDEX some_index ON "Odd {schema}"."web ""sessions""" ("select");"#;
+        const TABLE: &'static str = r#""Odd {schema}"."web ""sessions""""#;
         const ID: &'static str = r#""select""#;
-        const DATA: &'static str = r#""pay load""#;
-        const BYTES: &'static str = r#"convert_to("pay load", 'UTF8')"#;
+        const DATA: &'static str = r#""pay.Load""#;
+        const BYTES: &'static str = r#"convert_to("pay.Load", 'UTF8')"#;
 
         fn table(name: &str) -> Table {
-            let table = Table::new(format!(r#"{name}.web "sessions""#)).unwrap();
-            let table = table.primary_key("the key").unwrap();
-            table.session_id_column("select").unwrap().data_column("pay load").unwrap()
+            let table = Table::new(format!(r#"Odd {name}.web "sessions""#)).unwrap();
+            let table = table.primary_key(r#"the "Key""#).unwrap();
+            table.session_id_column("select").unwrap().data_column("pay.Load").unwrap()
         }
     } store manager merges times maintenance maintenance_times;
 

@@ -1,7 +1,5 @@
 //! Servers that stop, die, answer late or not at all.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlbypass::{
@@ -11,7 +9,7 @@ use sqlbypass::{
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
 use crate::servers::proxy::Mode;
-use crate::servers::{Cluster, Options, Postgres, Proxy};
+use crate::servers::{Options, Postgres, Proxy};
 
 const DEADLINE: Duration = Duration::from_millis(800);
 /// What a machine that is busy with other tests may need on top of a deadline.
@@ -132,7 +130,8 @@ async fn an_answer_that_is_lost_is_an_unknown_outcome() {
         proxy.set(Mode::MuteAfter(b"the change"));
         let error = in_time(update(&store, &id, "the change")).await.unwrap_err();
         assert!(error.is_unknown_outcome(), "{error}");
-        // Cut while it is on its way: the same.
+        // Cut while it is on its way, on a connection that is there: the same.
+        assert!(data(&store, &id).await.is_some());
         let cut = tokio::join!(update(&store, &id, "the change"), async {
             tokio::time::sleep(DEADLINE / 4).await;
             proxy.cut();
@@ -242,69 +241,6 @@ async fn a_locked_row_costs_its_own_writers() {
         place.raw.batch_execute("ROLLBACK").await.unwrap();
         // Nothing of the late one is done behind anybody's back.
         assert_eq!(data(&store, &locked).await.unwrap(), "before");
-    }
-}
-
-/// What the primary acknowledged with a synchronous standby is there after it died; writes go on
-/// within a second of the promotion.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn failover_loses_nothing_that_was_acknowledged() {
-    if !Postgres::available() {
-        return;
-    }
-    let cluster = Cluster::start();
-    let place = Place::on(&cluster.primary, RAILS).await;
-    let (first, second) = (cluster.primary.port(), cluster.standby.port());
-    let url = cluster.primary.url_through(first, "postgres");
-    let hosts = format!("127.0.0.1:{first},127.0.0.1:{second}");
-    let url = url.replace(&format!("127.0.0.1:{first}"), &hosts);
-    let url = format!("{url}?target_session_attrs=read-write");
-    let store = place.builder(&url).deadline(Duration::from_secs(2)).open().await.unwrap();
-    let ids: Arc<Vec<SessionId>> = Arc::new((0..8).map(|_| new_id()).collect());
-    for id in ids.iter() {
-        insert(&store, id, "0").await.unwrap();
-    }
-    // Each writer counts up in a session of its own, and remembers what was acknowledged.
-    let stop = Arc::new(AtomicBool::new(false));
-    let written: Arc<Vec<AtomicUsize>> = Arc::new((0..8).map(|_| AtomicUsize::new(0)).collect());
-    let writers: Vec<_> = (0..8)
-        .map(|at| {
-            let (store, ids) = (store.clone(), Arc::clone(&ids));
-            let (stop, written) = (Arc::clone(&stop), Arc::clone(&written));
-            tokio::spawn(async move {
-                for n in 1.. {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    if let Ok(Saved::Applied) = update(&store, &ids[at], &n.to_string()).await {
-                        written[at].store(n, Ordering::Relaxed);
-                    }
-                }
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    cluster.primary.kill();
-    let before: usize = written.iter().map(|n| n.load(Ordering::Relaxed)).sum();
-    assert!(before > 0, "nothing was written before the fault");
-    cluster.standby.promote();
-    let promoted = Instant::now();
-    while update(&store, &ids[0], "1").await.is_err() {
-        assert!(promoted.elapsed() < Duration::from_secs(20), "no write after the promotion");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let back = promoted.elapsed();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    stop.store(true, Ordering::Relaxed);
-    for writer in writers {
-        writer.await.unwrap();
-    }
-    assert!(back < Duration::from_secs(1) + SLACK, "back after {back:?}");
-    for (at, id) in ids.iter().enumerate().skip(1) {
-        let found: usize =
-            String::from_utf8(data(&store, id).await.unwrap().into()).unwrap().parse().unwrap();
-        let acknowledged = written[at].load(Ordering::Relaxed);
-        assert!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
     }
 }
 

@@ -1,6 +1,8 @@
 //! PostgreSQL: what goes wrong with servers, networks, poolers and tables, on servers of our own.
 
 mod connect;
+mod errors;
+mod failover;
 mod faults;
 mod pooler;
 mod promises;

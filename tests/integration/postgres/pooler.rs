@@ -1,11 +1,14 @@
 //! Behind PgBouncer in transaction mode, where two processes share the server's connections.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use sqlbypass::{Lookup, PostgresStore, Saved, Store, Table};
+use sqlbypass::{Lookup, PostgresStore, Saved, SessionId, Store, Table};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::{Place, data, insert, new_id, update};
-use crate::servers::{PgBouncer, Postgres};
+use crate::conformance::postgres::RAILS;
+use crate::servers::{Options, PgBouncer, Postgres, Proxy};
 
 const URL: &str = "SQLBYPASS_TEST_POOLER_URL";
 const TABLE: &str = "SQLBYPASS_TEST_POOLER_TABLE";
@@ -57,4 +60,81 @@ async fn two_processes_share_connections() {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
     }
     assert_eq!(place.count().await, 0);
+}
+
+/// 200 operations whose callers leave half-way.
+async fn leave_half_way(store: &PostgresStore, id: &SessionId) {
+    for round in 0..200_u64 {
+        let (store, id) = (store.clone(), id.clone());
+        let task = tokio::spawn(async move {
+            match round % 3 {
+                0 => drop(store.find(&Lookup::new(&id)).await),
+                1 => drop(update(&store, &id, "dropped").await),
+                _ => drop(insert(&store, &id, "a duplicate").await),
+            }
+        });
+        tokio::time::sleep(Duration::from_micros(round % 40 * 20)).await;
+        task.abort();
+    }
+}
+
+/// What the server's connection has, by questions that set nothing.
+async fn is_clean(url: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for (sql, expected) in [
+        ("SELECT count(*) FROM pg_prepared_statements", "0"),
+        (
+            "SELECT count(*) FROM pg_settings
+             WHERE source = 'session' AND name <> 'application_name'",
+            "0",
+        ),
+        ("SELECT current_setting('statement_timeout') || current_setting('lock_timeout')", "00"),
+        ("SELECT now() = statement_timestamp()", "t"),
+    ] {
+        let messages = client.simple_query(sql).await.unwrap();
+        let value = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        assert_eq!(value, Some(expected), "{sql}");
+    }
+}
+
+/// On the one connection that PgBouncer has to the server: no statement with a name, nothing set,
+/// no transaction open, also where callers left half-way, ran into a lock or asked wrongly; and no
+/// connection beside the store's own, as a cancel request would be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_on_the_servers_connection() {
+    if !Postgres::available() || !PgBouncer::available() {
+        return;
+    }
+    let settings = vec!["log_statement = 'all'".into()];
+    let server = Postgres::start(Options { settings, ..Options::default() });
+    let place = Place::on(&server, RAILS).await;
+    let pooler = PgBouncer::start(&server, 1);
+    let proxy = Proxy::start(pooler.port()).await;
+    let url = server.url_through(proxy.port(), "postgres");
+    let deadline = Duration::from_secs(1);
+    let builder = place.builder(&url).pgbouncer(true).deadline(deadline);
+    let store = builder.max_connections(4).open().await.unwrap();
+    let id = new_id();
+    insert(&store, &id, "one").await.unwrap();
+    leave_half_way(&store, &id).await;
+    // The finds among them have no limit of their own, and would wait for the lock.
+    tokio::time::sleep(deadline).await;
+    place.raw.batch_execute(&format!("BEGIN; LOCK TABLE {}", place.table())).await.unwrap();
+    let error = update(&store, &id, "late").await.unwrap_err();
+    assert_eq!((error.is_timeout(), error.code()), (true, Some("55P03")), "{error}");
+    place.raw.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(update(&store, &id, "two").await.unwrap(), Saved::Applied);
+    assert!(proxy.connections() <= 4, "{} connections", proxy.connections());
+
+    is_clean(&server.url_through(pooler.port(), "postgres")).await;
+    let log = server.log();
+    let executed: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once("LOG:  execute ")).map(|(_, s)| s).collect();
+    assert!(executed.len() >= 10, "{} statements", executed.len());
+    assert!(executed.iter().all(|statement| statement.starts_with("<unnamed>")));
+    assert!(!log.contains("due to user request"), "a statement was cancelled");
 }

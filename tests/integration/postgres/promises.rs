@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlbypass::conformance::Counting;
 use sqlbypass::{Json, Maintenance, PostgresStore, SessionManager, Store, Table};
 
-use super::{Place, insert, new_id, update};
+use super::{Place, data, insert, new_id, update};
 use crate::servers::{Options, Postgres};
 
 /// The server's own log of what it was sent.
@@ -140,7 +140,11 @@ async fn data_that_do_not_fit_are_refused_before_they_are_sent() {
     assert!(error.is_overflow(), "{error}");
     assert_eq!(error.overflow_sizes(), Some((10, 11)));
     let error = insert(&store, &new_id(), "ééééééééééé").await.unwrap_err();
-    assert!(error.is_overflow(), "{error}");
+    assert!(error.is_overflow() && error.to_string().contains("11 characters"), "{error}");
+    assert_eq!(error.overflow_sizes(), Some((10, 11)));
+    // Nothing was sent: the server would have said so, and the row is as it was.
+    assert_eq!(error.code(), None);
+    assert_eq!(data(&store, &id).await.unwrap(), "ééééééééé9");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod client;
 mod durability;
 mod examples;
 mod input;
+mod mysql;
 mod page;
 mod postgres;
 mod process;

@@ -32,8 +32,8 @@ What is refused answers 4xx, what fails 5xx, both with {\"error\": \"...\"}.";
 #[derive(Args, Debug)]
 #[command(after_help = API)]
 pub(crate) struct Options {
-    /// Where the sessions are: sqlite://FILE or postgres://USER:PASSWORD@HOST/DATABASE; the table,
-    /// and SQLite's file, are made when missing
+    /// Where the sessions are: sqlite://FILE, or postgres:// or mysql://, then
+    /// USER:PASSWORD@HOST/DATABASE; the table, and SQLite's file, are made when missing
     #[arg(
         long,
         value_name = "URL",

@@ -106,7 +106,11 @@ fn of_rustls(error: &rustls::Error) -> Failure {
         ) => "connect by a name that the server's certificate is for",
         _ => "",
     };
-    Failure { advice, ..Failure::unavailable(format!("failed to set up TLS: {error}")) }
+    Failure {
+        advice,
+        other_encryption: true,
+        ..Failure::unavailable(format!("failed to set up TLS: {error}"))
+    }
 }
 
 #[cfg(test)]

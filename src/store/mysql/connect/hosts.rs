@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
@@ -50,15 +51,27 @@ pub(crate) struct Connector {
     /// Of an attempt to connect, and of an operation.
     connect_deadline: Duration,
     deadline: Duration,
+    /// After so long others try elsewhere: an operation's deadline can be shorter than a host's.
+    patience: Duration,
     health: Health,
-    /// When a connection was last found dead: those that have not been used since are asked.
-    suspected: Mutex<Option<Instant>>,
+    doubts: Mutex<Doubts>,
+}
+
+/// What was found out about connections that have not been used since.
+#[derive(Clone, Copy, Default)]
+struct Doubts {
+    /// One was closed: the others are asked before they are used.
+    closed: Option<Instant>,
+    /// One was mute, and asking costs a deadline: the others are closed.
+    mute: Option<Instant>,
 }
 
 struct Target {
     host: Host,
     port: u16,
     label: String,
+    /// It was found to speak no TLS: asking for it costs a connection, since the driver hangs up.
+    plain: AtomicBool,
 }
 
 /// What a server says of itself.
@@ -73,19 +86,24 @@ impl Connector {
     /// Reads the files of certificates; connects nowhere.
     pub(crate) fn new(options: &MySqlBuilder, server: &Server) -> Result<Self> {
         server.check()?;
-        let target = |(host, port)| Target { label: label(&host, port), host, port };
+        let target = |(host, port)| {
+            let (label, plain) = (label(&host, port), AtomicBool::new(false));
+            Target { host, port, label, plain }
+        };
         let hosts: Vec<Target> = server.hosts().into_iter().map(target).collect();
+        let encrypted = hosts.iter().any(|target| !target.host.is_socket());
         Ok(Self {
-            health: Health::new(hosts.len(), options.connect_deadline.min(options.deadline) / 2),
+            health: Health::new(hosts.len()),
             hosts,
             options: server.options(),
-            tls: tls::options(server)?,
+            tls: if encrypted { tls::options(server)? } else { None },
             ssl_mode: server.ssl_mode(),
             shuffle: server.shuffle,
             wsrep_sync_wait: server.wsrep_sync_wait,
             connect_deadline: options.connect_deadline,
             deadline: options.deadline,
-            suspected: Mutex::new(None),
+            patience: options.connect_deadline.min(options.deadline) / 2,
+            doubts: Mutex::default(),
         })
     }
 
@@ -94,9 +112,22 @@ impl Connector {
         self.health.trouble()
     }
 
-    /// A connection was found dead; others may be too.
+    /// A connection was found closed; others may be too.
     pub(crate) fn suspect(&self) {
-        *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.doubts().closed = Some(Instant::now());
+        // A server that was started anew may speak TLS now.
+        for target in &self.hosts {
+            target.plain.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// A server did not answer in time on one of its connections.
+    pub(crate) fn mute(&self) {
+        self.doubts().mute = Some(Instant::now());
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, Doubts> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The host is of no use for now; the others come first.
@@ -139,7 +170,8 @@ impl Connector {
     /// Tries the addresses of a host, each within the deadline.
     async fn connect_host(&self, index: usize, writable: bool) -> Result<Link, Failure> {
         let trial = self.health.begin(index);
-        let result = self.connect_addresses(index, &trial, writable).await;
+        let attempt = self.connect_addresses(index, &trial, writable);
+        let result = trial.watch(self.patience, attempt).await;
         match &result {
             Ok((_, address)) => trial.ended(Some(*address)),
             // It answered; that it is not the one that is wanted is no failure.
@@ -188,25 +220,43 @@ impl Connector {
         writable: bool,
     ) -> Result<Link, Failure> {
         let target = &self.hosts[index];
-        let plain = target.host.is_socket() || self.tls.is_none();
         let options = self.options_for(target, address);
-        let conn = match (plain, &self.tls) {
-            (false, Some(tls)) => {
-                let encrypted = options.clone().ssl_opts(Some(tls.clone()));
-                match Conn::new(encrypted).await.map_err(|fault| of_attempt(&fault)) {
-                    Err(failure) if failure.other_encryption && self.is_tls_optional() => {
-                        Conn::new(options).await.map_err(|fault| of_attempt(&fault))?
-                    }
-                    result => result?,
-                }
-            }
-            _ => Conn::new(options).await.map_err(|fault| of_attempt(&fault))?,
+        let conn = match &self.tls {
+            Some(tls) if !target.host.is_socket() => self.encrypted(target, options, tls).await?,
+            _ => connect(options).await?,
         };
         self.begin(conn, index, writable).await
     }
 
-    fn is_tls_optional(&self) -> bool {
-        matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer)
+    async fn encrypted(
+        &self,
+        target: &Target,
+        options: OptsBuilder,
+        tls: &SslOpts,
+    ) -> Result<Conn, Failure> {
+        let optional = matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer);
+        if optional && target.plain.swap(false, Ordering::Relaxed) {
+            if let Ok(conn) = Conn::new(options.clone()).await {
+                target.plain.store(true, Ordering::Relaxed);
+                return Ok(conn);
+            }
+        }
+        let with = |tls: SslOpts| options.clone().ssl_opts(Some(tls));
+        let fault = match Conn::new(with(tls.clone())).await {
+            Ok(conn) => return Ok(conn),
+            Err(fault) => fault,
+        };
+        let name = tls::other_name(&fault).filter(|_| self.ssl_mode == SslMode::VerifyCa);
+        if let Some(name) = name {
+            return connect(with(tls.clone().with_danger_tls_hostname_override(Some(name)))).await;
+        }
+        let failure = of_attempt(&fault);
+        if !optional || !failure.other_encryption {
+            return Err(failure);
+        }
+        let conn = connect(options).await?;
+        target.plain.store(true, Ordering::Relaxed);
+        Ok(conn)
     }
 
     fn options_for(&self, target: &Target, address: Option<IpAddr>) -> OptsBuilder {
@@ -275,6 +325,10 @@ impl Connector {
     }
 }
 
+async fn connect(options: OptsBuilder) -> Result<Conn, Failure> {
+    Conn::new(options).await.map_err(|fault| of_attempt(&fault))
+}
+
 const READ_ONLY: &str = "takes no writes";
 
 async fn describe(conn: &mut Conn) -> Result<Described, mysql_async::Error> {
@@ -323,21 +377,23 @@ impl Manager for Connect {
         if link.conn.is_disconnected() {
             return Err(dead());
         }
-        let suspected = *self.0.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_suspect = suspected.is_some_and(|since| link.used <= since);
-        if !is_suspect && link.used.elapsed() < WARM {
+        let doubts = *self.0.doubts();
+        let since = |found: Option<Instant>| found.is_some_and(|found| link.used <= found);
+        if since(doubts.mute) {
+            return Err(dead());
+        }
+        if !since(doubts.closed) && link.used.elapsed() < WARM {
             return Ok(());
         }
         let patience = self.0.connect_deadline.min(self.0.deadline / 2);
         match tokio::time::timeout(patience, link.conn.ping()).await {
             Ok(Ok(())) => {
                 link.used = Instant::now();
-                Ok(())
+                return Ok(());
             }
-            _ => {
-                self.0.suspect();
-                Err(dead())
-            }
+            Ok(Err(_)) => self.0.suspect(),
+            Err(_) => self.0.mute(),
         }
+        Err(dead())
     }
 }

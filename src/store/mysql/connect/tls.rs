@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use mysql_async::{ClientIdentity, SslOpts};
+use mysql_async::{ClientIdentity, IoError, SslOpts};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 
 use super::server::Server;
 use crate::error::{Error, Result};
@@ -39,6 +40,31 @@ pub(super) fn options(server: &Server) -> Result<Option<SslOpts>> {
     Ok(Some(options))
 }
 
+/// A name that the server's certificate is for, after it was refused for its name alone.
+///
+/// With `VERIFY_CA` any name will do, but the driver's way of leaving the name out knows rustls' old
+/// error of it only. The certificate's signatures were checked before its name, and are again.
+pub(super) fn other_name(fault: &mysql_async::Error) -> Option<String> {
+    use rustls::{CertificateError, Error};
+    let mysql_async::Error::Io(IoError::Io(error)) = fault else { return None };
+    let inner = error.get_ref()?.downcast_ref::<Error>()?;
+    let Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) =
+        inner
+    else {
+        return None;
+    };
+    presented.iter().find_map(|name| bare_name(name))
+}
+
+/// `DnsName("*.example.com")` → a name that it covers.
+fn bare_name(presented: &str) -> Option<String> {
+    let inside = |kind: &str| presented.strip_prefix(kind)?.strip_suffix(')');
+    match inside("DnsName(") {
+        Some(name) => Some(name.trim_matches('"').replace('*', "any")),
+        None => inside("IpAddress(").map(str::to_owned),
+    }
+}
+
 /// The driver takes the process's default provider of cryptography and panics where there is none
 /// and two are compiled in. One that the service has chosen stays.
 fn provide() {
@@ -50,19 +76,19 @@ fn provide() {
 
 fn identity(cert: &Path, key: &Path) -> Result<ClientIdentity> {
     let (chain, secret) = (read("ssl-cert", cert)?, read("ssl-key", key)?);
-    if CertificateDer::pem_slice_iter(&chain).next().is_none_or(|found| found.is_err()) {
+    let found: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&chain).collect();
+    let certificates = found.unwrap_or_default();
+    if certificates.is_empty() {
         return Err(unreadable("ssl-cert", cert, "it holds no certificate in PEM"));
     }
-    match PrivateKeyDer::from_pem_slice(&secret) {
-        Ok(_) => Ok(ClientIdentity::new(chain.into(), secret.into())),
-        Err(pem::Error::NoItemsFound) => Err(unreadable("ssl-key", key, "it holds no key in PEM")),
-        Err(_) => Err(unreadable("ssl-key", key, "it is not PEM")),
-    }
-    .map_err(|error| {
-        error.advice(
-            "it has to be a PEM file; a key in PKCS#8, PKCS#1 or SEC1, without a passphrase",
-        )
-    })
+    let der = PrivateKeyDer::from_pem_slice(&secret).map_err(|_| {
+        unreadable("ssl-key", key, "it holds no key in PEM")
+            .advice("it has to be in PKCS#8, PKCS#1 or SEC1, without a passphrase")
+    })?;
+    CertifiedKey::from_der(certificates, der, &ring::default_provider()).map_err(|error| {
+        Error::config(DOING, format!("ssl-cert and ssl-key cannot be used: {error}"))
+    })?;
+    Ok(ClientIdentity::new(chain.into(), secret.into()))
 }
 
 fn read(what: &str, file: &Path) -> Result<Vec<u8>> {
@@ -71,4 +97,17 @@ fn read(what: &str, file: &Path) -> Result<Vec<u8>> {
 
 fn unreadable(what: &str, file: &Path, why: &str) -> Error {
     Error::config(DOING, format!("{what} {} cannot be read: {why}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare_name;
+
+    #[test]
+    fn a_presented_name_is_one_to_ask_for() {
+        assert_eq!(bare_name(r#"DnsName("db.example.com")"#).unwrap(), "db.example.com");
+        assert_eq!(bare_name(r#"DnsName("*.example.com")"#).unwrap(), "any.example.com");
+        assert_eq!(bare_name("IpAddress(10.0.0.1)").unwrap(), "10.0.0.1");
+        assert_eq!(bare_name("DirectoryName"), None);
+    }
 }

@@ -62,6 +62,11 @@ impl Failure {
         if config || options_refused {
             return Self {
                 kind: Kind::Config,
+                advice: match code.code() {
+                    "3D000" => "create the database, or name another",
+                    code if code.starts_with("28") => "check user, password and pg_hba.conf",
+                    _ => "",
+                },
                 // What is missing on one server can be there on the next; a wrong password tried
                 // everywhere locks accounts.
                 is_final: code.code().starts_with("28"),

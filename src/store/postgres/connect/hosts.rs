@@ -33,6 +33,8 @@ pub(crate) struct Connector {
     wanted: TargetSessionAttrs,
     shuffle: bool,
     deadline: Duration,
+    /// After so long others try elsewhere: an operation's deadline can be shorter than a host's.
+    patience: Duration,
     /// The server's own limits, as options of a connection's start.
     limits: String,
     options: Option<String>,
@@ -108,7 +110,7 @@ impl Connector {
             .collect();
         let limit = |time: Duration| time.as_millis().clamp(1, i32::MAX as u128);
         Ok(Self {
-            health: Health::new(hosts.len(), options.connect_deadline.min(options.deadline) / 2),
+            health: Health::new(hosts.len()),
             hosts,
             config: server.config(),
             tls: match ssl_mode {
@@ -119,6 +121,7 @@ impl Connector {
             wanted: server.target,
             shuffle: server.shuffle,
             deadline: options.connect_deadline,
+            patience: options.connect_deadline.min(options.deadline) / 2,
             limits: format!(
                 "-c statement_timeout={} -c lock_timeout={}",
                 limit(options.deadline),
@@ -177,7 +180,8 @@ impl Connector {
         wanted: TargetSessionAttrs,
     ) -> Result<Connected, Failure> {
         let trial = self.health.begin(index);
-        let result = self.connect_addresses(&self.hosts[index], &trial, wanted).await;
+        let attempt = self.connect_addresses(&self.hosts[index], &trial, wanted);
+        let result = trial.watch(self.patience, attempt).await;
         trial.ended(result.as_ref().ok().map(|(_, address)| *address));
         result.map(|(connected, _)| connected)
     }

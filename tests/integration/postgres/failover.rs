@@ -1,0 +1,184 @@
+//! A primary that dies, stops or is demoted, and the standby that takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlbypass::{PostgresBuilder, PostgresStore, Saved, SessionId};
+
+use super::{Place, data, insert, new_id, update};
+use crate::conformance::postgres::RAILS;
+use crate::servers::{Cluster, Postgres};
+
+const WRITERS: usize = 8;
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// The store's settings with both servers named, the primary first.
+fn both(place: &Place, cluster: &Cluster) -> PostgresBuilder {
+    let (first, second) = (cluster.primary.port(), cluster.standby.port());
+    let url = cluster.primary.url_through(first, "postgres");
+    let hosts = format!("127.0.0.1:{first},127.0.0.1:{second}");
+    let url = url.replace(&format!("127.0.0.1:{first}"), &hosts);
+    place.builder(&format!("{url}?target_session_attrs=read-write")).deadline(DEADLINE)
+}
+
+/// Writers that each count up in a session of their own and remember what was acknowledged.
+struct Writers {
+    ids: Vec<SessionId>,
+    acknowledged: Vec<AtomicUsize>,
+    /// When the last acknowledgement came.
+    last: std::sync::Mutex<Instant>,
+    stop: AtomicBool,
+}
+
+impl Writers {
+    async fn start(store: &PostgresStore) -> (Arc<Self>, Vec<tokio::task::JoinHandle<()>>) {
+        let writers = Arc::new(Self {
+            ids: (0..WRITERS).map(|_| new_id()).collect(),
+            acknowledged: (0..WRITERS).map(|_| AtomicUsize::new(0)).collect(),
+            last: std::sync::Mutex::new(Instant::now()),
+            stop: AtomicBool::new(false),
+        });
+        for id in &writers.ids {
+            insert(store, id, "0").await.unwrap();
+        }
+        let write = |at| {
+            let (writers, store) = (Arc::clone(&writers), store.clone());
+            tokio::spawn(async move { writers.write(at, &store).await })
+        };
+        let tasks = (0..WRITERS).map(write).collect();
+        (writers, tasks)
+    }
+
+    async fn write(&self, at: usize, store: &PostgresStore) {
+        for n in 1.. {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            match update(store, &self.ids[at], &n.to_string()).await {
+                Ok(saved) => {
+                    assert_eq!(saved, Saved::Applied);
+                    self.acknowledged[at].store(n, Ordering::Relaxed);
+                    *self.last.lock().unwrap() = Instant::now();
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.acknowledged.iter().map(|n| n.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The first acknowledgement after that.
+    async fn back(&self, since: Instant) -> Duration {
+        loop {
+            let last = *self.last.lock().unwrap();
+            if last > since {
+                return last - since;
+            }
+            assert!(since.elapsed() < Duration::from_secs(30), "no write since the promotion");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn all_are_there(&self, store: &PostgresStore) {
+        for (at, id) in self.ids.iter().enumerate() {
+            let found = data(store, id).await.unwrap();
+            let found: usize = std::str::from_utf8(&found).unwrap().parse().unwrap();
+            let acknowledged = self.acknowledged[at].load(Ordering::Relaxed);
+            assert!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
+        }
+    }
+}
+
+/// What the primary acknowledged with a synchronous standby is there after it died; writes go on
+/// within a second of the promotion.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failover_loses_nothing_that_was_acknowledged() {
+    if !Postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let place = Place::on(&cluster.primary, RAILS).await;
+    let store = both(&place, &cluster).open().await.unwrap();
+    let (writers, tasks) = Writers::start(&store).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.primary.kill();
+    let before = writers.total();
+    assert!(before > 0, "nothing was written before the fault");
+    cluster.standby.promote();
+    let back = writers.back(Instant::now()).await;
+    println!("{before} acknowledged before the fault; back {back:?} after the promotion");
+    assert!(back < Duration::from_secs(1), "back after {back:?}");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    writers.stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    writers.all_are_there(&store).await;
+}
+
+/// A primary that takes no writes any more, its connections open: they are left for the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demoted_primary_is_left() {
+    if !Postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let place = Place::on(&cluster.primary, RAILS).await;
+    let store = both(&place, &cluster).open().await.unwrap();
+    let (writers, tasks) = Writers::start(&store).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for sql in ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"] {
+        place.raw.batch_execute(sql).await.unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while !update(&store, &new_id(), "late").await.is_err_and(|error| error.is_unavailable()) {
+        assert!(Instant::now() < until, "the demotion was not noticed");
+    }
+    cluster.standby.promote();
+    let back = writers.back(Instant::now()).await;
+    println!("back {back:?} after the promotion");
+    assert!(back < Duration::from_secs(1), "back after {back:?}");
+    writers.stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    writers.all_are_there(&store).await;
+}
+
+/// A primary that hears and does not answer: one at a time, as on a quiet night, so that each
+/// connection of the pool would be found mute by a request of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mute_primary_costs_few_requests() {
+    if !Postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let place = Place::on(&cluster.primary, RAILS).await;
+    let limit = Duration::from_millis(500);
+    let builder = both(&place, &cluster).connect_deadline(limit).deadline(limit);
+    let store = builder.max_connections(16).open().await.unwrap();
+    let (writers, tasks) = Writers::start(&store).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    writers.stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    cluster.primary.pause();
+    cluster.standby.promote();
+    let begun = Instant::now();
+    let mut failed = 0;
+    while let Err(error) = update(&store, &writers.ids[0], "1000000").await {
+        assert!(
+            error.is_unknown_outcome() || error.is_timeout() || error.is_unavailable(),
+            "{error}"
+        );
+        failed += 1;
+        assert!(begun.elapsed() < Duration::from_secs(30), "{error}");
+    }
+    println!("{failed} requests failed in {:?}", begun.elapsed());
+    assert!(failed <= 5, "{failed} requests found {WRITERS} connections mute");
+    writers.all_are_there(&store).await;
+}

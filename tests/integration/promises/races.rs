@@ -1,0 +1,163 @@
+//! Requests that meet in one session: logouts against the rest, and writers beside Rails.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlbypass::{
+    CookieChange, Json, Lookup, Outcome, Save, Saved, SessionId, SessionManager, StoredId,
+    Timeouts, Update,
+};
+
+use super::{Shared, data, insert, new_id, update};
+
+/// How many times: `SQLBYPASS_RACES`, or so many.
+pub(crate) fn races(fewer: usize) -> usize {
+    let wanted = std::env::var("SQLBYPASS_RACES").ok();
+    wanted.map_or(fewer, |wanted| wanted.parse().unwrap())
+}
+
+/// A logout against a save, a touch and a renewal of the same session: whoever comes first, the old
+/// id is dead afterwards, and a new one lives only where the renewal came first.
+pub(crate) async fn logouts<S: Shared>(store: &S, rounds: usize) {
+    let (mut renewals, mut logouts) = (0, 0);
+    for round in 0..rounds {
+        let (id, new) = (new_id(), new_id());
+        insert(store, &id, "in").await.unwrap();
+        let tasks = (0..4).map(|task| {
+            let (store, id, new) = (store.clone(), id.clone(), new.clone());
+            tokio::spawn(async move {
+                let stored = StoredId::from(id.private());
+                match (task + round) % 4 {
+                    0 => store.destroy(&Lookup::new(&id)).await.unwrap().then_some(0),
+                    1 => {
+                        (update(&store, &id, "late").await.unwrap() == Saved::Applied).then_some(1)
+                    }
+                    2 => store.touch(&stored, Timeouts::default()).await.unwrap().then_some(2),
+                    _ => {
+                        let renewal = Save::Update(Update::new(stored).rekey(new.private()));
+                        (store.save(&renewal).await.unwrap() == Saved::Applied).then_some(3)
+                    }
+                }
+            })
+        });
+        let mut done = BTreeSet::new();
+        for task in tasks.collect::<Vec<_>>() {
+            done.extend(task.await.unwrap());
+        }
+        assert!(done.contains(&0) != done.contains(&3), "the row was met twice or never");
+        assert!(data(store, &id).await.is_none(), "revived");
+        assert_eq!(data(store, &new).await.is_some(), done.contains(&3));
+        assert_eq!(update(store, &id, "later").await.unwrap(), Saved::Gone);
+        renewals += usize::from(done.contains(&3));
+        logouts += usize::from(done.contains(&0));
+        store.destroy(&Lookup::new(&new)).await.unwrap();
+    }
+    assert_eq!(renewals + logouts, rounds);
+}
+
+/// A second client of the table, which writes whole rows as Rails does.
+pub(crate) trait WholeRows: Send + 'static {
+    fn read(&mut self, stored: &str) -> impl Future<Output = String> + Send;
+    fn write(&mut self, stored: &str, data: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// What Rails wrote over the row: until when, and which keys it had.
+type Written = (Instant, BTreeSet<String>);
+
+/// 64 writers of different keys, each many times, beside Rails. No key that Rails wrote is lost,
+/// and of ours only those over which Rails wrote a row that it had read before.
+pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: impl WholeRows) {
+    const WRITERS: usize = 64;
+    let manager = Arc::new(SessionManager::new(store.clone(), Json));
+    let session = manager.session(None);
+    session.insert("first", true).unwrap();
+    let CookieChange::Set(id) = session.commit().await.unwrap().cookie else { panic!("no cookie") };
+    let stop = Arc::new(AtomicBool::new(false));
+    let beside = tokio::spawn(write_as_rails(rails, id.clone(), Arc::clone(&stop)));
+    let writers = (0..WRITERS).map(|writer| {
+        let (manager, id) = (Arc::clone(&manager), id.clone());
+        tokio::spawn(async move {
+            let (key, begun) = (format!("ours{writer}"), Instant::now());
+            loop {
+                let session = manager.session(Some(id.clone()));
+                session.insert(key.clone(), writer).unwrap();
+                match session.commit().await {
+                    Ok(commit) => {
+                        assert!(matches!(commit.outcome, Outcome::Saved | Outcome::Merged));
+                        return (key, begun);
+                    }
+                    // Where others win until the deadline, the request is to be tried again.
+                    Err(error) => assert!(error.is_conflict(), "{error}"),
+                }
+            }
+        })
+    });
+    let mut ours = Vec::new();
+    for writer in writers.collect::<Vec<_>>() {
+        ours.push(writer.await.unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    let written = beside.await.unwrap();
+    let left: BTreeSet<String> = keys(&data(store, &id).await.unwrap());
+    assert!(left.contains("first"));
+    for n in 0..written.len() {
+        assert!(left.contains(&format!("rails{n}")), "a key of Rails' was erased");
+    }
+    let mut kept = 0;
+    for (key, begun) in ours {
+        let erased = || written.iter().any(|(until, keys)| *until >= begun && !keys.contains(&key));
+        assert!(left.contains(&key) || erased(), "a key of ours was lost, and not to Rails");
+        kept += usize::from(left.contains(&key));
+    }
+    assert!(kept > 0 && !written.is_empty(), "they did not meet");
+}
+
+async fn write_as_rails(
+    mut rails: impl WholeRows,
+    id: SessionId,
+    stop: Arc<AtomicBool>,
+) -> Vec<Written> {
+    let stored = id.private().as_str().to_owned();
+    let mut written = Vec::new();
+    while written.is_empty() || (written.len() < 200 && !stop.load(Ordering::Relaxed)) {
+        let mut document: serde_json::Value =
+            serde_json::from_str(&rails.read(&stored).await).unwrap();
+        let key = format!("rails{}", written.len());
+        document["value"][key] = true.into();
+        let text = document.to_string();
+        rails.write(&stored, &text).await;
+        written.push((Instant::now(), keys(text.as_bytes())));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    written
+}
+
+fn keys(data: &[u8]) -> BTreeSet<String> {
+    let document: serde_json::Value = serde_json::from_slice(data).unwrap();
+    document["value"].as_object().unwrap().keys().cloned().collect()
+}
+
+/// 64 writers of different keys, from two stores: every key is there afterwards.
+pub(crate) async fn writers_lose_nothing<S: Shared>(stores: &[S]) {
+    const WRITERS: usize = 64;
+    let managers: Vec<_> =
+        stores.iter().map(|store| Arc::new(SessionManager::new(store.clone(), Json))).collect();
+    let session = managers[0].session(None);
+    session.insert("first", true).unwrap();
+    let CookieChange::Set(id) = session.commit().await.unwrap().cookie else { panic!("no cookie") };
+    let writers = (0..WRITERS).map(|writer| {
+        let session = managers[writer % managers.len()].session(Some(id.clone()));
+        tokio::spawn(async move {
+            session.insert(format!("ours{writer}"), writer).unwrap();
+            let outcome = session.commit().await.unwrap().outcome;
+            assert!(matches!(outcome, Outcome::Saved | Outcome::Merged));
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    let left = keys(&data(&stores[0], &id).await.unwrap());
+    assert_eq!(left.len(), WRITERS + 1);
+}
