@@ -28,7 +28,9 @@ pub mod internals {
 
 #[cfg(feature = "tower-sessions")]
 pub use self::tower_sessions::TowerSessions;
-pub use codec::{Changes, Codec, Custom, Document, Hybrid, Json, Marshal, Null, Serializer};
+pub use codec::{
+    Changes, Codec, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
+};
 pub use cookie::{CookieOptions, SameSite, Spelling};
 #[cfg(feature = "postgres")]
 pub use deadpool_postgres;

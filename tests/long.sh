@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
-# node, 10,000 races of logouts against the rest, then all benches and the rivals. Fuzzing needs a
+# node, 10,000 races of logouts against the rest, then all benches and the chart. Fuzzing needs a
 # nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|galera|races|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,7 +33,7 @@ races() {
 bench() {
   cargo bench --locked
   cargo bench --locked --features postgres --bench ratios
-  bash benches/compare/run.sh
+  cargo run --quiet --example chart
 }
 
 for part in ${1:-fuzz galera races bench}; do "$part"; done

@@ -1,6 +1,6 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
-//! `cargo bench --features full --bench ratios` takes some ten minutes and prints a table;
+//! `cargo bench --features postgres,mysql --bench ratios` takes some ten minutes and prints a table;
 //! `-- mysql 600b find` measures what has these words in its name.
 
 mod bed;

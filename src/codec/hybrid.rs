@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{Changes, Codec, Document, Json, Marshal};
+use super::json_string::unquoted;
+use super::{Changes, Codec, Document, Json, Marshal, json};
 use crate::error::{Error, Result};
+use crate::value::json::MAX_DEPTH;
 use crate::value::{Map, Value, ValueRef, key_text};
 
 /// Text that begins with `BAh` is Marshal, everything else JSON; what is written is JSON.
@@ -11,9 +13,10 @@ use crate::value::{Map, Value, ValueRef, key_text};
 /// A session that came as Marshal turns into JSON as a whole when it is first changed, as in
 /// Rails. A symbol and a subclass of Ruby's string become strings, a key that is no text becomes
 /// the text that Ruby's `to_s` gives, a hash's default and every class are left out, a time
-/// becomes Ruby's `2024-02-29 12:00:00 UTC` and a `BigDecimal` its decimal text. Bytes that are no
-/// text, floats that JSON cannot say, and all other objects are an error, unless
-/// [lossy](Self::lossy) conversion is asked for.
+/// becomes Ruby's `2024-02-29 12:00:00 UTC` (one of Rails' with its zone's offset, `+0900`), as the
+/// gem writes it since 2.2, and a `BigDecimal` its decimal text. Bytes that are no text, floats that
+/// JSON cannot say, and all other objects are an error, unless [lossy](Self::lossy) conversion is
+/// asked for.
 ///
 /// # Examples
 ///
@@ -46,7 +49,8 @@ impl Codec for Hybrid {
     }
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
-        match stored {
+        let inner = stored.as_deref().map(|text| unquoted("hybrid", text)).transpose()?.flatten();
+        match inner.or(stored) {
             Some(text) if text.starts_with(b"BAh") => {
                 Ok(Box::new(Converted { marshal: Marshal.open(Some(text))?, lossy: self.lossy }))
             }
@@ -74,64 +78,86 @@ impl Document for Converted {
         if changes.is_empty() {
             return self.marshal.encode(changes);
         }
-        let mut whole = Changes::new();
+        let mut whole = Vec::new();
         for key in self.marshal.keys() {
             let kept = match changes.get(key) {
                 None => self.marshal.get(key)?.map(ValueRef::to_value).transpose()?,
                 Some(Some(_)) if changes.is_cleared() => None,
                 Some(value) => value.cloned(),
             };
-            if let Some(value) = kept {
-                whole.set(key, for_json(value, self.lossy)?);
+            // Rails drops a nil at the commit.
+            if let Some(value) = kept.filter(|value| !value.is_nil()) {
+                whole.push((key, for_json(value, self.lossy)?));
             }
         }
         for (key, value) in changes.iter() {
-            if let (Some(value), None) = (value, whole.get(key)) {
-                whole.set(key, for_json(value.clone(), self.lossy)?);
+            let is_new = changes.is_cleared() || self.marshal.get(key)?.is_none();
+            if let (Some(value), true) = (value, is_new) {
+                whole.push((key, for_json(value.clone(), self.lossy)?));
             }
         }
-        Json.open(None)?.encode(&whole)
+        json::encode(&whole.into_iter().collect())
     }
 }
 
 /// The value in kinds that JSON has.
 pub(super) fn for_json(value: Value, lossy: bool) -> Result<Value> {
+    convert(value, lossy, MAX_DEPTH)
+}
+
+/// Recurses at most as deep as Ruby lets JSON nest.
+fn convert(value: Value, lossy: bool, depth: usize) -> Result<Value> {
+    let within = |value| match depth.checked_sub(1) {
+        Some(depth) => convert(value, lossy, depth),
+        None => Err(json::too_deep()),
+    };
     Ok(match value {
         Value::Float(float) if !float.is_finite() => given_up(lossy)?,
-        Value::Symbol(symbol) => for_json(symbol.text().clone().into(), lossy)?,
+        Value::BigInt(integer) if lossy && integer.is_long() => Value::Nil,
+        Value::Symbol(symbol) => convert(symbol.text().clone().into(), lossy, depth)?,
         Value::Text(text) => match text.as_str() {
             Some(text) => text.into(),
             None if lossy => String::from_utf8_lossy(text.as_bytes()).into_owned().into(),
             None => given_up(false)?,
         },
-        Value::Array(items) => Value::Array(
-            items.into_iter().map(|item| for_json(item, lossy)).collect::<Result<_>>()?,
-        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(within).collect::<Result<_>>()?),
         Value::Map(map) => Value::Map(
             map.into_iter()
-                .map(|(key, value)| Ok((key, for_json(value, lossy)?)))
+                .map(|(key, value)| Ok((key, within(value)?)))
                 .collect::<Result<Map>>()?,
         ),
         Value::Hash(hash) => Value::Map(
             hash.entries()
                 .iter()
                 .map(|(key, value)| {
-                    if !lossy && matches!(key, Value::Array(_) | Value::Map(_) | Value::Hash(_)) {
+                    if !lossy && !has_text(key) {
                         given_up(false)?;
                     }
-                    Ok((key_text(key), for_json(value.clone(), lossy)?))
+                    Ok((key_text(key), within(value.clone())?))
                 })
                 .collect::<Result<Map>>()?,
         ),
         Value::Time(time) => time.ruby_text().into(),
         Value::Decimal(decimal) => decimal.to_string().into(),
-        Value::Object(object) if lossy || object.is_core() => match object.to_plain() {
-            Ok(plain) => for_json(plain, lossy)?,
-            Err(_) => given_up(lossy)?,
+        Value::Object(object) => match object.zoned_text() {
+            Some(time) => time.into(),
+            None if lossy || object.is_core() => match object.to_plain() {
+                Ok(plain) => convert(plain, lossy, depth)?,
+                Err(_) => given_up(lossy)?,
+            },
+            None => given_up(false)?,
         },
-        Value::Object(_) => given_up(false)?,
         value => value,
     })
+}
+
+/// Whether a key's text is what Ruby's `to_s` gives.
+fn has_text(key: &Value) -> bool {
+    match key {
+        Value::Array(_) | Value::Map(_) | Value::Hash(_) => false,
+        Value::BigInt(integer) => !integer.is_long(),
+        _ => true,
+    }
 }
 
 fn given_up(lossy: bool) -> Result<Value> {

@@ -8,6 +8,7 @@ pub(crate) mod base64;
 mod custom;
 mod hybrid;
 mod json;
+mod json_string;
 mod marshal;
 mod null;
 mod text;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 pub use custom::Custom;
 pub use hybrid::Hybrid;
 pub use json::Json;
+pub use json_string::JsonString;
 pub use marshal::Marshal;
 pub use null::Null;
 

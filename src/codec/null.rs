@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::json::{self, Shape};
-use super::{Changes, Codec, Document, Marshal};
+use super::json_string::text_in_string;
+use super::{Codec, Document, Marshal};
 use crate::error::{Error, Result};
-use crate::value::json::{Fault, Scanner};
+use crate::value::json::{Fault, MAX_DEPTH};
+use crate::value::{Map, Value, ValueRef};
 
 /// The plain JSON object, without Rails' `{"value": …}` around it.
 ///
@@ -19,7 +21,8 @@ use crate::value::json::{Fault, Scanner};
 ///   `SqlBypass`) with [`Json`](crate::Json).
 /// - null and false load as an empty session.
 ///
-/// What is written is always the plain object.
+/// What is written is always the plain object; [`JsonString`](crate::JsonString) has a table of the
+/// shapes and which codec writes which.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Null;
 
@@ -44,24 +47,13 @@ impl Codec for Null {
 
 fn from_marshal(text: String) -> Result<Box<dyn Document>> {
     let session = Marshal.open(Some(text.into()))?;
-    let mut changes = Changes::new();
-    for key in session.keys() {
-        if let Some(value) = session.get(key)? {
-            changes.set(key, value.to_value()?);
-        }
-    }
-    Null.open(Some(json::empty(Shape::Plain).encode(&changes)?))
-}
-
-/// The text that a JSON string holds, and where the string begins, if the whole is one.
-fn text_in_string(text: &str) -> Result<Option<(String, usize)>, Fault> {
-    let mut scanner = Scanner::new(text);
-    scanner.blank()?;
-    if scanner.peek() != Some(b'"') {
-        return Ok(None);
-    }
-    let at = scanner.at();
-    let inner = scanner.string()?.decode().into_owned();
-    scanner.end()?;
-    Ok(Some((inner, at)))
+    let entries = session.keys().into_iter().map(|key| {
+        let value = session.get(key)?.map(ValueRef::to_value).transpose()?;
+        Ok((key, value.unwrap_or_default()))
+    });
+    let map =
+        entries.filter(|entry| !matches!(entry, Ok((_, Value::Nil)))).collect::<Result<Map>>()?;
+    let mut text = Vec::new();
+    json::write(&mut text, &Value::Map(map), MAX_DEPTH)?;
+    Null.open(Some(text.into()))
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::value::{Map, Value};
 
+/// The class of Rails' flash, which Rails 3 stored as it was.
+const FLASH_HASH: &str = "ActionDispatch::Flash::FlashHash";
+
 /// Values that one request leaves for the next, as Rails keeps them under the key [`Flash::KEY`].
 ///
 /// What the last request left is there to read and goes when this request ends; what is set now is
@@ -37,12 +40,21 @@ impl Flash {
     pub const KEY: &'static str = "flash";
 
     /// Takes what the session holds under [`Flash::KEY`]: everything there ends with this request.
-    /// What is no flash of Rails 4 or newer is an empty one.
+    ///
+    /// The `FlashHash` object that Rails 3.1 and 3.2 left there is read as Rails 4 to 8 read it. What
+    /// is neither that nor a flash of Rails 4 or newer (Rails 3.0 had a subclass of `Hash`) is an
+    /// empty flash, as in Rails.
     pub fn from_session(stored: Option<&Value>) -> Self {
-        let part = |key| stored.and_then(Value::as_map).and_then(|stored| stored.get(key));
+        let plain = match stored {
+            Some(Value::Object(object)) if object.class() == Some(FLASH_HASH) => {
+                object.to_plain().ok()
+            }
+            stored => stored.cloned(),
+        };
+        let part = |key| plain.as_ref().and_then(Value::as_map).and_then(|plain| plain.get(key));
         let mut flashes = part("flashes").and_then(Value::as_map).cloned().unwrap_or_default();
-        for key in part("discard").and_then(Value::as_array).unwrap_or_default() {
-            key.as_str().map(|key| flashes.remove(key));
+        for key in ["discard", "used"].into_iter().filter_map(part).filter_map(Value::as_array) {
+            key.iter().filter_map(Value::as_str).for_each(|key| drop(flashes.remove(key)));
         }
         let mut flash = Self { flashes, discard: Vec::new() };
         flash.discard_all();

@@ -140,6 +140,9 @@ impl Session {
 
     /// Sets a key. A value that serializes to nil removes it, as in Rails.
     ///
+    /// It goes by way of serde: a [`Value`] loses here what serde has not, so that a symbol becomes a
+    /// string and a time RFC 3339 text. [`insert_value`](Self::insert_value) keeps both.
+    ///
     /// Nothing is read or written before the commit.
     ///
     /// # Errors

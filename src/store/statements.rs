@@ -85,6 +85,7 @@ pub(crate) type Names = Vec<(&'static str, String)>;
 pub(crate) struct Statements {
     pub(crate) schema: Schema,
     /// Whether the data column holds bytes, not text.
+    #[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
     pub(crate) binary: bool,
     dialect: Dialect,
     names: Names,

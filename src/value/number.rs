@@ -1,8 +1,14 @@
 //! Integers of any size, big decimals, and the texts of numbers.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::float;
+
+/// How many digits of an integer are read.
+pub(crate) const MAX_DIGITS: usize = 10_000;
+/// How many bytes the greatest of them takes.
+const MAX_BYTES: usize = 4_153;
 
 /// An integer beyond what 128 bits hold.
 ///
@@ -41,6 +47,16 @@ impl BigInt {
             0i128.checked_sub_unsigned(magnitude)
         } else {
             magnitude.try_into().ok()
+        }
+    }
+
+    /// Whether it has more digits than are read from JSON: their text takes a time that grows with
+    /// the square of their number, which this bound makes harmless.
+    pub(crate) fn is_long(&self) -> bool {
+        match self.magnitude.len().cmp(&MAX_BYTES) {
+            Ordering::Less => false,
+            Ordering::Equal => self.to_string().trim_start_matches('-').len() > MAX_DIGITS,
+            Ordering::Greater => true,
         }
     }
 

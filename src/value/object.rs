@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::marshal::Node;
 use super::marshal::reader::{Head, Reader};
 use super::marshal::scan::Fault;
 use super::marshal::source::Source;
+use super::marshal::{Node, moment};
 use super::{Value, ValueRef};
 use crate::error::Result;
 
@@ -61,6 +61,11 @@ impl Object {
     /// user's, modules, or instance variables.
     pub(crate) fn is_core(&self) -> bool {
         matches!(self.head(), Some((Head::Str(_) | Head::Array(_) | Head::Hash(..), _)))
+    }
+
+    /// What Ruby's `to_s` gives, if it is a Rails time with a zone.
+    pub(crate) fn zoned_text(&self) -> Option<String> {
+        self.with_reader(|reader| moment::zoned_text(reader).ok())
     }
 
     /// Reads it into any type that serde can deserialize; see [`Value::deserialize`].

@@ -103,6 +103,7 @@ pub(crate) fn key_text(key: &Value) -> String {
         Value::Nil => String::new(),
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
+        Value::BigInt(value) if value.is_long() => "more than 10,000 digits".into(),
         Value::BigInt(value) => value.to_string(),
         Value::Float(value) => super::number::ruby_float(*value),
         Value::Time(time) => time.ruby_text(),
@@ -145,6 +146,9 @@ impl Serialize for Value {
 
 /// serde has no such integers; serde_json takes the digits as they are.
 fn big<S: Serializer>(value: &BigInt, serializer: S) -> Result<S::Ok, S::Error> {
+    if value.is_long() {
+        return Err(serde::ser::Error::custom("an integer of more than 10,000 digits"));
+    }
     let digits = serde_json::value::RawValue::from_string(value.to_string());
     digits.map_err(serde::ser::Error::custom)?.serialize(serializer)
 }

@@ -1,5 +1,5 @@
 //! Three nodes, writers that conflict, a node that dies: the ledger is exact. `tests/long.sh galera`
-//! runs it; it takes half a minute, and prints what became of the writes.
+//! runs it; it takes a minute, and prints what became of the writes.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -16,7 +16,7 @@ use mysql_async::prelude::Queryable as _;
 use servers::Galera;
 use sqlbypass::{
     CookieChange, Error, Insert, Json, Lookup, ManagerOptions, MySqlStore, Outcome, Save, Saved,
-    SessionId, SessionManager, Store, Update,
+    SessionId, SessionManager, Store, Timeouts, Update,
 };
 use tokio::task::JoinHandle;
 
@@ -199,6 +199,48 @@ async fn the_ledger_is_exact_when_a_node_dies() {
 
     conflicts_are_not_applied(&cluster).await;
     a_logout_is_seen_at_once(&cluster).await;
+    // The node that died comes back with everything; then a node is left alone.
+    cluster.join(2, false).await;
+    assert_eq!(keys(&alone(&cluster, 2).await, &ids).await, left);
+    a_minority_is_refused(&cluster, &ids[0]).await;
+}
+
+/// A store of this node alone.
+async fn alone(cluster: &Galera, node: usize) -> MySqlStore {
+    let builder = MySqlStore::url(&cluster.nodes[node].url("app")).unwrap();
+    builder.deadline(DEADLINE).wsrep_sync_wait(true).open().await.unwrap()
+}
+
+/// A node that has lost the majority does nothing, and says so; with a majority again it goes on.
+async fn a_minority_is_refused(cluster: &Galera, id: &SessionId) {
+    let store = alone(cluster, 0).await;
+    let stored = id.private().into();
+    assert!(store.touch(&stored, Timeouts::default()).await.unwrap());
+    for node in [1, 2] {
+        cluster.nodes[node].kill();
+    }
+    let until = Instant::now() + 3 * DEADLINE;
+    loop {
+        let error = match store.touch(&stored, Timeouts::default()).await {
+            // The others are not missed for two seconds.
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        if error.is_unavailable() {
+            tell(&format!("alone: {error}"));
+            break;
+        }
+        assert!(error.is_unknown_outcome() || error.is_timeout(), "{error}");
+        assert!(Instant::now() < until, "{error}");
+    }
+    assert!(store.find(&Lookup::new(id)).await.unwrap_err().is_unavailable());
+    let mut client = cluster.nodes[0].connect("").await;
+    let bootstrap = "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'";
+    client.query_drop(bootstrap).await.unwrap();
+    while let Err(error) = store.touch(&stored, Timeouts::default()).await {
+        assert!(is_transient(&error) && Instant::now() < until + DEADLINE, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The same row, written at two nodes: a write that was told as applied has found its row as it was

@@ -1,11 +1,11 @@
 //! The public conformance suite on the model, on each database.
 
 mod fixture;
-#[cfg(feature = "mysql")]
+#[cfg(feature = "servers")]
 mod mariadb;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "servers")]
 mod postgres;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(feature = "servers")]
 #[path = "../../../tests/servers/mod.rs"]
 mod servers;
 #[cfg(feature = "sqlite")]

@@ -5,8 +5,29 @@ use std::io::{self, BufRead, Read, Write};
 use clap::Args;
 use sqlbypass::{Error, Result, Serializer};
 
+const DECODE_EXAMPLES: &str = r#"Examples:
+  echo BAh7BkkiBmEGOgZFVGkG | sqlbypass decode  # {"a":1}
+  echo '{"value":{"a":1}}' | sqlbypass decode --serializer json  # {"a":1}
+  echo '"BAg6BmE="' | sqlbypass decode --typed --lines  # {"t":"sym","enc":"US-ASCII","hex":"61","v":"a"}
+
+A whole table, one session a line; what cannot be read is answered as {"error":"…"}:
+  psql -Atc 'SELECT to_json(data) FROM sessions' | sqlbypass decode --lines
+  sqlite3 app.db 'SELECT json_quote(data) FROM sessions' | sqlbypass decode --lines
+
+A json or jsonb column of Rails' default class holds JSON strings, which --lines takes as they are:
+  psql -Atc 'SELECT data FROM sessions' | sqlbypass decode --serializer json --lines"#;
+
+const ENCODE_EXAMPLES: &str = r#"Examples:
+  echo '{"a":1}' | sqlbypass encode  # BAh7BkkiBmEGOgZFVGkG
+  echo '{"a":1}' | sqlbypass encode --serializer json  # {"value":{"a":1}}
+  echo '{"t":"sym","v":"a"}' | sqlbypass encode --typed  # BAg6BmE=
+
+What `decode --typed` shows comes back as it was:
+  sqlbypass decode --typed <data.txt | sqlbypass encode --typed"#;
+
 /// Shows the text of a data column, read from standard input, as JSON
 #[derive(Args, Debug)]
+#[command(after_help = DECODE_EXAMPLES)]
 pub(crate) struct Decode {
     #[command(flatten)]
     options: Options,
@@ -14,6 +35,7 @@ pub(crate) struct Decode {
 
 /// Makes the text of a data column of the JSON on standard input
 #[derive(Args, Debug)]
+#[command(after_help = ENCODE_EXAMPLES)]
 pub(crate) struct Encode {
     #[command(flatten)]
     options: Options,

@@ -13,12 +13,14 @@ mod write;
 
 use bytes::Bytes;
 
+use super::json_string::unquoted;
 use super::{Changes, Codec, Document};
 use crate::error::{Error, Result};
-use crate::value::ValueRef;
 use crate::value::json::{Fault, MAX_DEPTH};
+use crate::value::{Map, ValueRef};
 use split::{Entries, Entry, Span, split};
 pub(crate) use write::write;
+pub(super) use write::{string, too_deep};
 
 /// `{"value":{…}}`, as Rails' `json` serializer writes it.
 ///
@@ -27,6 +29,11 @@ pub(crate) use write::write;
 /// - Text is read as Ruby's `JSON.parse` reads it: nested at most 100 deep, with comments, the last
 ///   of duplicate keys. Text that Ruby would take for more than it can write again (bytes that are
 ///   not UTF-8, halves of surrogate pairs) is refused.
+/// - A JSON string that holds such text is read as well, and written without the string; see
+///   [`JsonString`](crate::JsonString). An error's offset then counts in the text it holds.
+/// - A time is written as the gem writes it since 2.2, `2024-02-29 12:00:00 UTC`, and so are Ruby's
+///   other kinds: see [`Hybrid`](crate::Hybrid). Up to 2.1 the gem wrote `2024-02-29T12:00:00.000Z`;
+///   Rails reads either back as a string.
 /// - What JSON cannot say (NaN and the infinities) and what Ruby could not read back (more than 100
 ///   levels) is not written.
 ///
@@ -51,6 +58,7 @@ impl Codec for Json {
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
         let Some(source) = stored else { return Ok(empty(Shape::Wrapped)) };
+        let source = unquoted("json", &source)?.unwrap_or(source);
         open(source, Shape::Wrapped, Shape::Wrapped)
             .map_err(|fault| Error::decode("json", Some(fault.offset), fault.expected))
     }
@@ -174,6 +182,14 @@ impl Document for JsonDocument {
         out.extend_from_slice(close.as_bytes());
         Ok(Bytes::from(out))
     }
+}
+
+/// A whole session in Rails' wrapper.
+pub(super) fn encode(session: &Map) -> Result<Bytes> {
+    let mut out = br#"{"value":"#.to_vec();
+    write::map(&mut out, session, MAX_DEPTH - 1)?;
+    out.push(b'}');
+    Ok(Bytes::from(out))
 }
 
 fn separate(out: &mut Vec<u8>, open: &str) {

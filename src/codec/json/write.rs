@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::codec::hybrid::for_json;
 use crate::error::{Error, Result};
-use crate::value::{Value, float};
+use crate::value::{Map, Value, float};
 
 /// Appends a value that is nested at most `depth` levels.
 ///
@@ -18,6 +18,7 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<()
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(integer) => append(out, format_args!("{integer}")),
+        Value::BigInt(integer) if integer.is_long() => return Err(too_long()),
         Value::BigInt(integer) => append(out, format_args!("{integer}")),
         Value::Float(value) if value.is_finite() => float::write(out, *value),
         Value::Float(_) => return Err(no_number()),
@@ -33,21 +34,25 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<()
             }
             out.push(b']');
         }
-        Value::Map(map) => {
-            let depth = deeper(depth)?;
-            out.push(b'{');
-            for (at, (name, value)) in map.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                key(out, name);
-                write(out, value, depth)?;
-            }
-            out.push(b'}');
-        }
+        Value::Map(value) => map(out, value, depth)?,
         // Ruby's own kinds become the texts and maps that Ruby's generator makes of them.
         other => write(out, &for_json(other.clone(), false)?, depth)?,
     }
+    Ok(())
+}
+
+/// Appends a map that is nested at most `depth` levels.
+pub(super) fn map(out: &mut Vec<u8>, map: &Map, depth: usize) -> Result<()> {
+    let depth = deeper(depth)?;
+    out.push(b'{');
+    for (at, (name, value)) in map.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        key(out, name);
+        write(out, value, depth)?;
+    }
+    out.push(b'}');
     Ok(())
 }
 
@@ -58,7 +63,7 @@ pub(super) fn key(out: &mut Vec<u8>, key: &str) {
 }
 
 /// Appends a text in quotes.
-pub(super) fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -82,9 +87,15 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 fn deeper(depth: usize) -> Result<usize> {
-    depth.checked_sub(1).ok_or_else(|| {
-        Error::value("encoding session data", "Ruby reads JSON of at most 100 levels of nesting")
-    })
+    depth.checked_sub(1).ok_or_else(too_deep)
+}
+
+pub(crate) fn too_deep() -> Error {
+    Error::value("encoding session data", "Ruby reads JSON of at most 100 levels of nesting")
+}
+
+fn too_long() -> Error {
+    Error::value("encoding session data", "JSON is read with integers of at most 10,000 digits")
 }
 
 fn no_number() -> Error {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::writer;
 use crate::error::{Error, Result};
 use crate::value::marshal::out::Out;
-use crate::value::number::BigInt;
+use crate::value::number::{BigInt, MAX_DIGITS};
 use crate::value::text::{EncodingRef, TextRef};
 use crate::value::time::Time;
 
@@ -139,7 +139,9 @@ impl<'a> Composer<'a> {
             writer::write_int(&mut self.out, value);
             return Ok(());
         }
-        let value = BigInt::from_decimal(text).ok_or_else(|| bad("an integer"))?;
+        let value = Some(text).filter(|digits| digits.len() <= 10 * MAX_DIGITS);
+        let value = value.and_then(BigInt::from_decimal);
+        let value = value.ok_or_else(|| bad("an integer of at most 100,000 digits"))?;
         writer::write_big(&mut self.out, value.is_negative(), value.magnitude());
         Ok(())
     }

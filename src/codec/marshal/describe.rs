@@ -67,6 +67,8 @@ impl Describer {
             Head::Bool(value) => object(json!({"t": "bool", "v": value})),
             Head::Int(value) => object(json!({"t": "int", "v": value.to_string()})),
             Head::Big(negative, magnitude) => {
+                // The text of digits takes a time that grows with the square of their number.
+                reader.charge(magnitude.len() * magnitude.len() / 4096)?;
                 let value = BigInt::from_le_bytes(negative, magnitude);
                 object(json!({"t": "int", "v": value.to_string()}))
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::{Changes, Document, base64};
 use super::writer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::value::marshal::Node;
 use crate::value::marshal::copy::Copier;
 use crate::value::marshal::out::{Out, VERSION};
@@ -26,7 +26,12 @@ pub(super) struct MarshalDocument {
 struct HashBytes {
     source: Source,
     parts: Parts,
+    /// Places of the entries in the order of their keys, if there are many.
+    sorted: Vec<u32>,
 }
+
+/// Up to so many keys are compared one by one; more are found in an order.
+const FEW: usize = 32;
 
 /// Where what stands, in bytes of the source.
 #[derive(Default)]
@@ -45,7 +50,8 @@ struct Entry {
     at: u32,
     value: u32,
     end: u32,
-    /// The key's text; empty at 0 for a key that is no text, which Rails cannot ask for either.
+    /// The key's text, also of a symbol: Rails makes strings of a session's keys when it loads it.
+    /// Empty at 0 for a key that is neither, which cannot be asked for.
     key: Range<u32>,
 }
 
@@ -73,7 +79,7 @@ impl MarshalDocument {
         for entry in &mut parts.entries {
             entry.key = key_text(&source, entry.at as usize).unwrap_or(0..0);
         }
-        Ok(Self { stored: None, hash: Some(HashBytes { source, parts }) })
+        Ok(Self { stored: None, hash: Some(HashBytes::new(source, parts)) })
     }
 
     pub(super) fn stored(mut self, stored: Bytes) -> Self {
@@ -120,8 +126,10 @@ impl Parts {
 fn key_text(source: &Source, at: usize) -> Option<Range<u32>> {
     let data = source.data();
     let text = plain_key(source, at).or_else(|| {
-        let Head::Str(text) = Reader::new(source, at).glance().ok()?.head else { return None };
-        let text = text.as_str()?;
+        let text = match Reader::new(source, at).glance().ok()?.head {
+            Head::Str(text) | Head::Symbol(text) => text.as_str()?,
+            _ => return None,
+        };
         let start = (text.as_ptr() as usize).checked_sub(data.as_ptr() as usize)?;
         Some(start..start + text.len())
     })?;
@@ -140,40 +148,65 @@ fn plain_key(source: &Source, at: usize) -> Option<Range<usize>> {
 }
 
 impl HashBytes {
-    fn key(&self, entry: &Entry) -> &str {
-        let text = &self.source.data()[entry.key.start as usize..entry.key.end as usize];
-        // Checked when the document was opened.
-        std::str::from_utf8(text).unwrap_or_default()
+    fn new(source: Source, parts: Parts) -> Self {
+        let mut hash = Self { source, parts, sorted: Vec::new() };
+        if hash.parts.entries.len() > FEW {
+            let mut sorted: Vec<u32> = (0..hash.parts.entries.len() as u32).collect();
+            // Equal keys stay in their order.
+            sorted.sort_by_key(|place| hash.key_bytes(&hash.parts.entries[*place as usize]));
+            hash.sorted = sorted;
+        }
+        hash
     }
 
-    fn is_key(&self, entry: &Entry, key: &str) -> bool {
+    fn key(&self, entry: &Entry) -> &str {
+        // Checked when the document was opened.
+        self.key_bytes(entry).and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default()
+    }
+
+    fn key_bytes(&self, entry: &Entry) -> Option<&[u8]> {
         let text = entry.key.start as usize..entry.key.end as usize;
-        entry.key.start > 0 && self.source.data()[text] == *key.as_bytes()
+        if text.start > 0 { self.source.data().get(text) } else { None }
+    }
+
+    fn key_at(&self, place: u32) -> Option<&[u8]> {
+        self.parts.entries.get(place as usize).and_then(|entry| self.key_bytes(entry))
     }
 
     /// Of equal keys the last one's value counts, as in Ruby.
     fn find(&self, key: &str) -> Option<&Entry> {
-        self.parts.entries.iter().rev().find(|entry| self.is_key(entry, key))
+        let (entries, key) = (&self.parts.entries, Some(key.as_bytes()));
+        if self.sorted.is_empty() {
+            return entries.iter().rev().find(|entry| self.key_bytes(entry) == key);
+        }
+        let behind = self.sorted.partition_point(|place| self.key_at(*place) <= key);
+        let last = *self.sorted[..behind].last()?;
+        if self.key_at(last) == key { entries.get(last as usize) } else { None }
+    }
+
+    /// The places of a key's entries, in order.
+    fn places(&self, key: &str) -> Vec<usize> {
+        let key = Some(key.as_bytes());
+        if self.sorted.is_empty() {
+            let places = 0..self.parts.entries.len();
+            return places.filter(|place| self.key_at(*place as u32) == key).collect();
+        }
+        let first = self.sorted.partition_point(|place| self.key_at(*place) < key);
+        let same = self.sorted[first..].iter().take_while(|place| self.key_at(**place) == key);
+        same.map(|place| *place as usize).collect()
     }
 
     fn fates<'a>(&self, changes: &'a Changes) -> Vec<Fate<'a>> {
-        let mut replaced: Vec<&str> = Vec::new();
-        let mut fate = |entry: &Entry| {
-            if entry.key.start == 0 {
-                return Fate::Kept;
+        let mut fates = vec![Fate::Kept; self.parts.entries.len()];
+        for (key, value) in changes.iter() {
+            for (nth, place) in self.places(key).into_iter().enumerate() {
+                fates[place] = match value {
+                    Some(value) if nth == 0 => Fate::Replaced(value),
+                    _ => Fate::Dropped,
+                };
             }
-            // The change's own key: it lives as long as its value.
-            let change = changes.iter().find(|(key, _)| self.is_key(entry, key));
-            match change {
-                None => Fate::Kept,
-                Some((key, Some(value))) if !replaced.contains(&key) => {
-                    replaced.push(key);
-                    Fate::Replaced(value)
-                }
-                Some(_) => Fate::Dropped,
-            }
-        };
-        self.parts.entries.iter().map(&mut fate).collect()
+        }
+        fates
     }
 
     fn splice<'a>(&'a self, changes: &'a Changes) -> Result<Vec<u8>> {
@@ -288,6 +321,10 @@ impl Document for MarshalDocument {
             Some(hash) if !changes.is_cleared() => hash.splice(changes)?,
             _ => fresh(changes)?,
         };
+        // No string, and no count, is longer than the format can say.
+        if bytes.len() >= 1 << 30 {
+            return Err(Error::value("encoding session data", "it takes a gibibyte or more"));
+        }
         Ok(Bytes::from(base64::encode(&bytes)))
     }
 }

@@ -11,6 +11,7 @@ pub(super) mod writer;
 
 use bytes::Bytes;
 
+use super::json_string::unquoted;
 use super::{Codec, Document, base64};
 use crate::error::{Error, Result};
 use crate::value::marshal::scan::Fault;
@@ -40,13 +41,17 @@ impl Codec for Marshal {
     }
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
-        let document = match stored {
-            None => document::MarshalDocument::empty(),
-            Some(stored) => document::MarshalDocument::parse(base64::decode(&stored))
-                .map_err(|fault| stored_fault(&stored, fault))?
-                .stored(stored),
+        let Some(stored) = stored else {
+            return Ok(Box::new(document::MarshalDocument::empty()));
         };
-        Ok(Box::new(document))
+        // In a json column the text is a string. What is none is read as leniently as all base64.
+        let stored = match stored.first() {
+            Some(b'"') => unquoted("marshal", &stored).ok().flatten().unwrap_or(stored),
+            _ => stored,
+        };
+        let document = document::MarshalDocument::parse(base64::decode(&stored))
+            .map_err(|fault| stored_fault(&stored, fault))?;
+        Ok(Box::new(document.stored(stored)))
     }
 }
 

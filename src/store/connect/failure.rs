@@ -17,6 +17,7 @@ pub(crate) struct Failure {
     /// The server may answer better with the other kind of encryption.
     pub(crate) other_encryption: bool,
     /// A pooler does not take the options that the connection was started with.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))] // Of PostgreSQL's alone.
     pub(crate) options_refused: bool,
 }
 

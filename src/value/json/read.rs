@@ -1,6 +1,7 @@
 //! A whole value from its text.
 
 use super::{Fault, Scanner, simd};
+use crate::value::number::MAX_DIGITS;
 use crate::value::{BigInt, Map, Value};
 
 /// Reads the one value of a text.
@@ -59,9 +60,6 @@ fn number(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
     };
     value.ok_or(Fault { offset: start, expected: "expected an integer of at most 10,000 digits" })
 }
-
-/// Reading digits takes time with the square of their number, which the bound makes harmless.
-const MAX_DIGITS: usize = 10_000;
 
 fn integer(text: &str) -> Option<Value> {
     if let Ok(integer) = text.parse() {

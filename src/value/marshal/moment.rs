@@ -1,6 +1,6 @@
 //! How Ruby dumps a `Time`: eight packed bytes in UTC, and the rest as variables.
 
-use super::reader::{Head, Item, Read, Reader};
+use super::reader::{Head, Item, Read, Reader, Stop};
 use super::scan::read_int;
 use crate::value::text::TextRef;
 use crate::value::time::{Time, civil, days};
@@ -57,6 +57,48 @@ pub(crate) fn read<'a>(
         _ => other(reader, name),
     })?;
     Ok(unpack(dump, found))
+}
+
+/// What `to_s` of a Rails time with a zone answers, which is dumped as a list of the moment, the
+/// zone's name, and the wall clock as if it were UTC.
+pub(crate) fn zoned_text(reader: &mut Reader<'_>) -> Read<String> {
+    reader.value(|reader, item| {
+        match item.head {
+            Head::Marshaled(class) if class.bytes == b"ActiveSupport::TimeWithZone" => {}
+            _ => return Err(Stop::Misfit),
+        }
+        reader.value(|reader, list| {
+            if !matches!(list.head, Head::Array(3)) {
+                return Err(Stop::Misfit);
+            }
+            let moment = plain(reader)?;
+            let is_utc = reader.value(|reader, item| {
+                let Head::Str(name) = item.head else { return Err(Stop::Misfit) };
+                reader.skip_item(item)?;
+                Ok(matches!(
+                    name.bytes.strip_prefix(b"Etc/").unwrap_or(name.bytes),
+                    b"UTC" | b"UCT"
+                ))
+            })?;
+            let east = plain(reader)?.seconds.saturating_sub(moment.seconds);
+            let east = i32::try_from(east).map_err(|_| Stop::Misfit)?;
+            Ok(if is_utc { moment } else { moment.at_offset(east) }.ruby_text())
+        })
+    })
+}
+
+/// A time that is one of its own, in UTC.
+fn plain(reader: &mut Reader<'_>) -> Read<Time> {
+    reader.value(|moment, item| {
+        let Head::Dumped(class, dump) = item.head else { return Err(Stop::Misfit) };
+        if class.bytes != b"Time" {
+            return Err(Stop::Misfit);
+        }
+        let read = read(moment, item, dump.bytes, |reader, _| reader.skip(1))?;
+        let mut time = read.ok_or(Stop::Misfit)?.time;
+        time.offset = None;
+        Ok(time)
+    })
 }
 
 fn integer<'a>(reader: &mut Reader<'a>, item: &mut Item<'a>) -> Read<Option<i64>> {

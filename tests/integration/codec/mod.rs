@@ -1,6 +1,8 @@
 //! The formats of the data column, against what Ruby wrote and read.
 
 mod base64;
+#[cfg(feature = "cli")]
+mod command;
 mod counts;
 mod fixtures;
 mod fuzz;

@@ -1,5 +1,5 @@
 use serde_json::{Value as Row, json};
-use sqlbypass::{Codec, CsrfToken, Flash, Json, Value, WardenUser};
+use sqlbypass::{Codec, CsrfToken, Flash, Json, Marshal, Value, WardenUser};
 
 use super::interpreter::ruby;
 use super::support::rows;
@@ -130,6 +130,27 @@ fn a_flash_keeps_and_discards_as_rails_does() {
         assert!(Flash::from_session(Some(&odd.into())).is_empty());
     }
     assert!(Flash::from_session(None).is_empty());
+}
+
+/// Rails 3 stored the flash as the object that it was.
+#[test]
+fn a_flash_of_rails_3_is_read_as_later_versions_read_it() {
+    let rows: Vec<Row> = rows("rails_helpers.jsonl");
+    let rows: Vec<&Row> = rows.iter().filter(|row| row["kind"] == "flash").collect();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let document = Marshal.open(Some(text(row, "base64").to_owned().into())).unwrap();
+        let stored = document.get(Flash::KEY).unwrap().unwrap().to_value().unwrap();
+        let flash = Flash::from_session(Some(&stored));
+        let seen = flash.iter().map(|(key, value)| (key.to_owned(), value.clone().into()));
+        assert_eq!(Row::Object(seen.collect()), row["seen"]);
+        assert!(flash.to_session().is_nil(), "it ends with this request");
+    }
+    // Rails 6's own object, which it never stores: what is not discarded is there.
+    let row = super::support::rows("rails.jsonl").into_iter();
+    let row = row.into_iter().find(|row| row["name"] == "flash_hash_object").unwrap();
+    let object = sqlbypass::Object::from_dump(super::support::hex(&row, "hex")).unwrap();
+    assert!(Flash::from_session(Some(&object.into())).is_empty());
 }
 
 #[test]

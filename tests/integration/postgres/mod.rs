@@ -7,6 +7,7 @@ mod faults;
 mod pooler;
 mod promises;
 mod schema;
+mod shapes;
 mod tls;
 
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! What is promised on every server alike: generic over the store, one instance per database.
 
 pub(crate) mod deadlines;
+mod everywhere;
 pub(crate) mod load;
 pub(crate) mod races;
 pub(crate) mod secrets;

@@ -80,18 +80,8 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: impl Whole
         let (manager, id) = (Arc::clone(&manager), id.clone());
         tokio::spawn(async move {
             let (key, begun) = (format!("ours{writer}"), Instant::now());
-            loop {
-                let session = manager.session(Some(id.clone()));
-                session.insert(key.clone(), writer).unwrap();
-                match session.commit().await {
-                    Ok(commit) => {
-                        assert!(matches!(commit.outcome, Outcome::Saved | Outcome::Merged));
-                        return (key, begun);
-                    }
-                    // Where others win until the deadline, the request is to be tried again.
-                    Err(error) => assert!(error.is_conflict(), "{error}"),
-                }
-            }
+            write_key(&manager, &id, &key).await;
+            (key, begun)
         })
     });
     let mut ours = Vec::new();
@@ -112,6 +102,22 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: impl Whole
         kept += usize::from(left.contains(&key));
     }
     assert!(kept > 0 && !written.is_empty(), "they did not meet");
+}
+
+/// Requests until one is told that it has written the key: where others win until the deadline,
+/// the request is to be tried again.
+async fn write_key<S: Shared>(manager: &SessionManager<S>, id: &SessionId, key: &str) {
+    loop {
+        let session = manager.session(Some(id.clone()));
+        session.insert(key, true).unwrap();
+        match session.commit().await {
+            Ok(commit) => {
+                assert!(matches!(commit.outcome, Outcome::Saved | Outcome::Merged));
+                return;
+            }
+            Err(error) => assert!(error.is_conflict(), "{error}"),
+        }
+    }
 }
 
 async fn write_as_rails(
@@ -148,12 +154,8 @@ pub(crate) async fn writers_lose_nothing<S: Shared>(stores: &[S]) {
     session.insert("first", true).unwrap();
     let CookieChange::Set(id) = session.commit().await.unwrap().cookie else { panic!("no cookie") };
     let writers = (0..WRITERS).map(|writer| {
-        let session = managers[writer % managers.len()].session(Some(id.clone()));
-        tokio::spawn(async move {
-            session.insert(format!("ours{writer}"), writer).unwrap();
-            let outcome = session.commit().await.unwrap().outcome;
-            assert!(matches!(outcome, Outcome::Saved | Outcome::Merged));
-        })
+        let (manager, id) = (Arc::clone(&managers[writer % managers.len()]), id.clone());
+        tokio::spawn(async move { write_key(&manager, &id, &format!("ours{writer}")).await })
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();

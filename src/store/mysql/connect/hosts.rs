@@ -235,11 +235,12 @@ impl Connector {
         tls: &SslOpts,
     ) -> Result<Conn, Failure> {
         let optional = matches!(self.ssl_mode, SslMode::Allow | SslMode::Prefer);
-        if optional && target.plain.swap(false, Ordering::Relaxed) {
-            if let Ok(conn) = Conn::new(options.clone()).await {
-                target.plain.store(true, Ordering::Relaxed);
-                return Ok(conn);
-            }
+        if optional
+            && target.plain.swap(false, Ordering::Relaxed)
+            && let Ok(conn) = Conn::new(options.clone()).await
+        {
+            target.plain.store(true, Ordering::Relaxed);
+            return Ok(conn);
         }
         let with = |tls: SslOpts| options.clone().ssl_opts(Some(tls));
         let fault = match Conn::new(with(tls.clone())).await {
