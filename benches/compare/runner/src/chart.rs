@@ -61,7 +61,7 @@ fn bars_of(
         let top = 34 + i32::try_from(at)? * BAR;
         let length = (cell.ops_per_second / most * room).max(1.0) as i32;
         let color = match &*cell.rival {
-            "ours" | "ours-pool" => OURS,
+            "ours" => OURS,
             "floor" => FLOOR,
             _ => OTHERS,
         };
@@ -77,7 +77,6 @@ fn bars_of(
 fn label(cell: &Cell) -> String {
     match (&*cell.rival, &*cell.database) {
         ("ours", _) => "sqlbypass".into(),
-        ("ours-pool", _) => "sqlbypass, pool".into(),
         ("floor", "sqlite") => "rusqlite loop".into(),
         ("floor", "postgres") => "pgbench".into(),
         ("floor", _) => "C client".into(),

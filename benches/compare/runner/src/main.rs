@@ -36,6 +36,15 @@ struct Args {
     /// Rounds; the median counts.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Tasks at the same time: these alone, for instance 1,64.
+    #[arg(long, value_delimiter = ',')]
+    tasks: Vec<usize>,
+    /// Bytes of data: these sizes alone, for instance 600.
+    #[arg(long, value_delimiter = ',')]
+    bytes: Vec<usize>,
+    /// How long a turn is measured.
+    #[arg(long)]
+    seconds: Option<f64>,
     /// Where the rivals' programs are.
     #[arg(long)]
     programs: PathBuf,
@@ -50,22 +59,18 @@ fn main() -> Result<()> {
     let output = if args.quick { args.programs.join("compare") } else { compare.clone() };
     std::fs::create_dir_all(&output)?;
     let mut cells = results::read(&output.join("results.json"))?;
-    let mut orm = results::read(&output.join("orm.json"))?;
     if !args.render {
-        let plan = Plan::new(args.quick, args.rounds);
+        let plan = Plan::new(&args);
         let programs = Programs { built: args.programs.clone(), scripts: compare.clone() };
         for database in plan::databases(args.only) {
             let Some(place) = Place::new(database)? else { continue };
             let measured = measure(&plan, &place, &programs)?;
-            results::replace(&mut cells, database, &measured, plan::PUBLISHED);
-            results::replace(&mut orm, database, &measured, &[plan::ORM_STORE]);
+            results::replace(&mut cells, database, &measured);
         }
         results::write(&output.join("results.json"), &cells)?;
-        results::write(&output.join("orm.json"), &orm)?;
     }
-    std::fs::write(output.join("results.md"), table::markdown(&cells, &orm))?;
-    let docs = if args.quick { output.clone() } else { args.project.join("docs") };
-    chart::draw(&docs, &cells)?;
+    std::fs::write(output.join("results.md"), table::markdown(&cells))?;
+    chart::draw(&output, &cells)?;
     let goals = goals::markdown(&cells, &args.project);
     if args.quick {
         std::fs::write(output.join("goals.md"), goals)?;
@@ -85,6 +90,7 @@ fn measure(plan: &Plan, place: &Place, programs: &Programs) -> Result<Measured> 
             for operation in plan::OPERATIONS {
                 for concurrency in &plan.concurrency {
                     let mut rivals = plan::rivals(place.database(), programs);
+                    rivals.retain(|rival| rival.does(operation));
                     let turn = round % rivals.len();
                     rivals.rotate_left(turn);
                     for rival in rivals {

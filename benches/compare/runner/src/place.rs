@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::plan::{C_CLIENT, FILLER, PGBENCH, Plan, Rival, Rows, connections, rivals};
+use crate::plan::{C_CLIENT, FILLER, PGBENCH, Plan, Rival, connections};
 use crate::programs::Programs;
 use crate::results::Key;
 use crate::servers::{MariaDb, Options, Postgres, mariadb};
@@ -36,7 +36,10 @@ impl Place {
                 Server::Postgres(Postgres::start(options))
             }),
             Database::Mysql => MariaDb::available().then(|| {
-                let options = mariadb::Options { durable: true, ..mariadb::Options::default() };
+                let settings = ["innodb_log_file_size = 128M", "innodb_buffer_pool_size = 512M"];
+                let settings = settings.map(str::to_owned).to_vec();
+                let options =
+                    mariadb::Options { durable: true, settings, ..mariadb::Options::default() };
                 Server::MariaDb(MariaDb::start(options))
             }),
         };
@@ -89,17 +92,11 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(&programs.built)?;
         self.execute("", &[format!("CREATE DATABASE {name}")])?;
         let bed = Bed { place: self, name, folder, rows };
-        let owners =
-            rivals(self.database(), programs).into_iter().filter(|rival| rival.rows == Rows::Own);
-        for rival in std::iter::once(FILLER).chain(owners) {
-            let key =
-                Key { rival: rival.name, operation: Operation::Fill, concurrency: 16, payload };
-            bed.run(&rival, &key, plan, programs)?;
-        }
+        let key = Key { rival: FILLER.name, operation: Operation::Fill, concurrency: 16, payload };
+        bed.run(&FILLER, &key, plan, programs)?;
         match self.server {
-            Server::Sqlite => {}
+            Server::Sqlite | Server::MariaDb(_) => {}
             Server::Postgres(_) => self.execute(&bed.name, &[pgbench::table()])?,
-            Server::MariaDb(_) => self.execute(&bed.name, &c_client::table())?,
         }
         bed.tidy()?;
         Ok(bed)
@@ -130,10 +127,12 @@ impl Bed<'_> {
                 return pgbench::run(server, &self.name, folder, self.rows, key, connections, plan);
             }
             (Server::MariaDb(server), C_CLIENT) => {
-                let rows = self.rows;
-                return c_client::run(server, &self.name, rows, key, connections, plan, programs);
+                let bed = (&*self.name, self.folder.path(), self.rows);
+                return c_client::run(server, bed, key, connections, plan, programs);
             }
-            (Server::Sqlite, _) => ("sqlite", self.file(rival)),
+            (Server::Sqlite, _) => {
+                ("sqlite", self.folder.path().join("sessions.db").display().to_string())
+            }
             (Server::Postgres(server), _) => ("postgres", server.socket_url(&self.name)),
             (Server::MariaDb(server), _) => ("mysql", server.socket_url(&self.name)),
         };
@@ -150,11 +149,6 @@ impl Bed<'_> {
         ]
         .map(|(name, value)| format!("--{name}={value}"));
         programs.run(rival, &arguments)
-    }
-
-    fn file(&self, rival: &Rival) -> String {
-        let name = if rival.rows == Rows::Rails { "rails" } else { rival.name };
-        self.folder.path().join(name).with_extension("db").display().to_string()
     }
 
     /// What writes have left behind is no burden of those that come next.

@@ -2,81 +2,52 @@
 
 use bench_kit::{Database, Operation};
 
+use crate::Args;
 use crate::programs::Programs;
 
 pub(crate) const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
-/// The rivals of `results.json`, in the order of its tables.
-pub(crate) const PUBLISHED: &[&str] = &[
-    "ours",
-    "ours-pool",
-    "floor",
-    "sqlx-store",
-    "rusqlite-store",
-    "sea-orm",
-    "diesel",
-    "sqlx",
-    "axum-session",
-    "rails",
-];
-
-/// Our contract kept by sea-orm; its cells are in `orm.json`.
-pub(crate) const ORM_STORE: &str = "sea-orm-store";
-
-/// Where a rival's rows are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rows {
-    /// In Rails' table, which they share.
-    Rails,
-    /// In a table of their own, which they make and fill.
-    Own,
-}
+/// The order of tables and charts.
+pub(crate) const PUBLISHED: [&str; 3] = ["ours", "floor", "rails"];
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
     /// Its program, or pgbench.
     pub(crate) program: &'static str,
-    pub(crate) rows: Rows,
 }
 
 impl Rival {
-    const fn new(name: &'static str, rows: Rows) -> Self {
-        Self { name, program: name, rows }
+    const fn new(name: &'static str, program: &'static str) -> Self {
+        Self { name, program }
+    }
+
+    /// Whether it can: the C client has no mix.
+    pub(crate) fn does(&self, operation: Operation) -> bool {
+        self.program != C_CLIENT || operation != Operation::Mix
     }
 }
 
-/// The program that makes and fills Rails' table.
-pub(crate) const FILLER: Rival = Rival::new("ours", Rows::Rails);
+/// The program that makes and fills Rails' table, which all share.
+pub(crate) const FILLER: Rival = Rival::new("ours", "ours");
 pub(crate) const PGBENCH: &str = "pgbench";
-/// `mariadb/floor.c`.
+/// `benches/store/mysql_floor.c`.
 pub(crate) const C_CLIENT: &str = "mariadb-floor";
 
 pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
-    let mut rivals = vec![
-        FILLER,
-        Rival::new("sqlx-store", Rows::Own),
-        Rival::new("sea-orm", Rows::Rails),
-        Rival::new(ORM_STORE, Rows::Rails),
-        Rival::new("diesel", Rows::Rails),
-        Rival::new("sqlx", Rows::Rails),
-        Rival::new("axum-session", Rows::Own),
-    ];
+    let floor = match database {
+        Database::Sqlite => "floor",
+        Database::Postgres => PGBENCH,
+        Database::Mysql => C_CLIENT,
+    };
+    let mut rivals = vec![FILLER];
     if programs.has_rails() {
-        rivals.push(Rival::new("rails", Rows::Rails));
+        rivals.push(Rival::new("rails", "rails"));
     }
-    match database {
-        Database::Sqlite => {
-            rivals.push(Rival::new("floor", Rows::Rails));
-            rivals.push(Rival::new("rusqlite-store", Rows::Own));
-        }
-        Database::Postgres => {
-            rivals.push(Rival { name: "floor", program: PGBENCH, rows: Rows::Rails });
-        }
-        Database::Mysql => {
-            rivals.push(Rival { name: "floor", program: C_CLIENT, rows: Rows::Rails });
-        }
+    // Without MariaDB's client library there is no C client, as run.sh has said.
+    if floor != C_CLIENT || programs.path(C_CLIENT).exists() {
+        rivals.push(Rival::new("floor", floor));
     }
     rivals
 }
@@ -96,17 +67,23 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(quick: bool, rounds: Option<usize>) -> Self {
-        if quick {
-            return Self {
-                rounds: rounds.unwrap_or(1),
-                seconds: 0.5,
-                concurrency: vec![1, 64],
-                payloads: vec![(600, 20_000)],
-            };
-        }
+    pub(crate) fn new(args: &Args) -> Self {
+        let mut plan = if args.quick { Self::quick() } else { Self::full() };
+        plan.rounds = args.rounds.unwrap_or(plan.rounds);
+        plan.seconds = args.seconds.unwrap_or(plan.seconds);
+        let asked = |list: &[usize], value: usize| list.is_empty() || list.contains(&value);
+        plan.concurrency.retain(|tasks| asked(&args.tasks, *tasks));
+        plan.payloads.retain(|(bytes, _)| asked(&args.bytes, *bytes));
+        plan
+    }
+
+    fn quick() -> Self {
+        Self { rounds: 1, seconds: 0.5, concurrency: vec![1, 64], payloads: vec![(600, 20_000)] }
+    }
+
+    fn full() -> Self {
         Self {
-            rounds: rounds.unwrap_or(3),
+            rounds: 3,
             seconds: 1.5,
             concurrency: vec![1, 16, 64, 256],
             payloads: vec![(600, 100_000), (4_096, 15_000), (32_768, 2_000)],

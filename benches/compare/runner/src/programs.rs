@@ -16,6 +16,10 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
+    pub(crate) fn path(&self, program: &str) -> PathBuf {
+        self.built.join("release").join(program)
+    }
+
     /// Whether Ruby and what the script needs are installed; else Rails is left out.
     pub(crate) fn has_rails(&self) -> bool {
         let mut ruby = Command::new("ruby");
@@ -31,7 +35,7 @@ impl Programs {
             ruby.arg(self.scripts.join("rails/rails.rb"));
             ruby
         } else {
-            Command::new(self.built.join("release").join(rival.program))
+            Command::new(self.path(rival.program))
         };
         let output = command
             .args(arguments)

@@ -78,17 +78,11 @@ pub(crate) fn write(path: &Path, cells: &[Cell]) -> Result<()> {
     Ok(fs::write(path, format!("[\n{}\n]\n", lines.join(",\n")))?)
 }
 
-/// Puts what these rivals did in the place of what was known of the database.
-pub(crate) fn replace(
-    cells: &mut Vec<Cell>,
-    database: Database,
-    measured: &Measured,
-    rivals: &[&str],
-) {
+/// Puts what was measured in the place of what was known of the database.
+pub(crate) fn replace(cells: &mut Vec<Cell>, database: Database, measured: &Measured) {
     let name = name(database);
     cells.retain(|cell| cell.database != name);
-    let new = measured.0.iter().filter(|(key, _)| rivals.contains(&key.rival));
-    cells.extend(new.map(|(key, answers)| Cell {
+    cells.extend(measured.0.iter().map(|(key, answers)| Cell {
         rival: key.rival.into(),
         database: name.clone(),
         operation: format!("{:?}", key.operation).to_lowercase(),

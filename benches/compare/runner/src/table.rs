@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::{ORM_STORE, PUBLISHED};
+use crate::plan::PUBLISHED;
 use crate::results::{Cell, places};
 
 const HEAD: &str = "\
@@ -11,22 +11,21 @@ const HEAD: &str = "\
 Operations a second, the median of the rounds; the fastest of a line is **bold**, and the last column
 says who it is where it is not sqlbypass. Below each line p99 in microseconds. Written by
 `bash benches/compare/run.sh`; what is fair about it, and what is not, is in
-[../README.md](../README.md). `sea-orm-store` is our contract kept by sea-orm (`orm/`).
+[../README.md](../README.md).
 ";
 
-pub(crate) fn markdown(cells: &[Cell], orm: &[Cell]) -> String {
-    let all: Vec<Cell> = cells.iter().chain(orm).cloned().collect();
+pub(crate) fn markdown(all: &[Cell]) -> String {
     let mut text = HEAD.to_owned();
     let mut last = "";
     let mut rivals: Vec<&str> = Vec::new();
-    let places = places(&all);
+    let places = places(all);
     for ((database, operation, payload, concurrency), cells) in &places {
         if *database != last {
             last = database;
             let has = |name: &&str| {
                 all.iter().any(|cell| cell.database == *database && cell.rival == *name)
             };
-            rivals = PUBLISHED.iter().copied().chain([ORM_STORE]).filter(has).collect();
+            rivals = PUBLISHED.iter().copied().filter(has).collect();
             let durability = &cells[0].durability;
             let _ =
                 write!(text, "\n## {database}\n\n{durability}; {} rounds.\n\n", cells[0].rounds);
