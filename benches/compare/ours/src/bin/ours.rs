@@ -1,18 +1,13 @@
-//! sqlbypass as it is by default, on its plain stores; a deadline alone would end a run on a busy
-//! machine.
+//! sqlbypass as it is by default, on its plain stores.
 //!
 //! It also makes and fills the table of all who use Rails' table.
 
 #[path = "../through.rs"]
 mod through;
 
-use std::time::Duration;
-
 use bench_kit::{Args, Database, Result};
 use sqlbypass::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
 use through::{Open, Through};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
     match bench_kit::args().database {
@@ -33,13 +28,13 @@ impl Open for SqliteStore {
 impl Open for PostgresStore {
     async fn open(args: &Args) -> Result<Self> {
         let builder = Self::url(&args.url)?.create(args.create());
-        Ok(builder.max_connections(args.connections as usize).deadline(PATIENCE).open().await?)
+        Ok(builder.max_connections(args.connections as usize).open().await?)
     }
 }
 
 impl Open for MySqlStore {
     async fn open(args: &Args) -> Result<Self> {
         let builder = Self::url(&args.url)?.create(args.create());
-        Ok(builder.max_connections(args.connections as usize).deadline(PATIENCE).open().await?)
+        Ok(builder.max_connections(args.connections as usize).open().await?)
     }
 }
