@@ -249,7 +249,8 @@ impl Floors {
         writeln!(floor.child.stdin.as_mut().expect("a pipe"), "{iterations}").expect("the floor");
         let mut answer = String::new();
         floor.answers.read_line(&mut answer).expect("the floor");
-        Duration::from_secs_f64(answer.trim().parse().expect("the floor's seconds"))
+        let seconds = answer.split(' ').next().expect("the floor's answer");
+        Duration::from_secs_f64(seconds.parse().expect("the floor's seconds"))
     }
 
     fn start(&self, operation: Operation, threads: usize) -> Floor {

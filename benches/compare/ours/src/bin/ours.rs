@@ -1,0 +1,40 @@
+//! sqlbypass as it is by default, on its plain stores.
+//!
+//! It also makes and fills the table of all who use Rails' table.
+
+#[path = "../through.rs"]
+mod through;
+
+use bench_kit::{Args, Database, Result};
+use sqlbypass::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
+use through::{Open, Through};
+
+fn main() -> Result<()> {
+    match bench_kit::args().database {
+        Database::Sqlite => bench_kit::run::<Through<SqliteStore>>(),
+        Database::Postgres => bench_kit::run::<Through<PostgresStore>>(),
+        Database::Mysql => bench_kit::run::<Through<MySqlStore>>(),
+    }
+}
+
+impl Open for SqliteStore {
+    async fn open(args: &Args) -> Result<Self> {
+        let synchronous = if args.create() { Synchronous::Normal } else { Synchronous::Full };
+        let builder = Self::builder(&args.url).create(args.create());
+        Ok(builder.synchronous(synchronous).open().await?)
+    }
+}
+
+impl Open for PostgresStore {
+    async fn open(args: &Args) -> Result<Self> {
+        let builder = Self::url(&args.url)?.create(args.create());
+        Ok(builder.max_connections(args.connections as usize).open().await?)
+    }
+}
+
+impl Open for MySqlStore {
+    async fn open(args: &Args) -> Result<Self> {
+        let builder = Self::url(&args.url)?.create(args.create());
+        Ok(builder.max_connections(args.connections as usize).open().await?)
+    }
+}
