@@ -166,3 +166,27 @@ fn given_up(lossy: bool) -> Result<Value> {
     }
     Err(Error::value("encoding session data", "a value has no counterpart in JSON"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_DEPTH, for_json};
+    use crate::value::{Hash, Map, Value};
+
+    fn nested(levels: usize, wrap: impl Fn(Value) -> Value) -> Value {
+        (0..levels).fold(Value::Nil, |value, _| wrap(value))
+    }
+
+    #[test]
+    fn converts_as_deep_as_ruby_reads_and_no_deeper() {
+        let array = |value| Value::Array(vec![value]);
+        let map = |value| Value::Map([("a", value)].into_iter().collect::<Map>());
+        let hash = |value| Value::Hash(Box::new(Hash::new(vec![(1.into(), value)], None)));
+        for lossy in [false, true] {
+            for wrap in [&array as &dyn Fn(Value) -> Value, &map, &hash] {
+                assert!(for_json(nested(MAX_DEPTH, wrap), lossy).is_ok());
+                let error = for_json(nested(MAX_DEPTH + 1, wrap), lossy).unwrap_err();
+                assert!(error.to_string().contains("100 levels"), "{error}");
+            }
+        }
+    }
+}

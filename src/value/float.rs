@@ -92,8 +92,36 @@ impl Digits {
     /// Those of a finite value that is not negative. Where two such texts are equally near, Ruby
     /// takes the one with an even last digit: 1225030602765996.25 ends in `.2`, not `.3`.
     fn shortest(value: f64) -> Self {
+        if let Some(digits) = Self::hundredths(value) {
+            return digits;
+        }
         let digits = Self::read(zmij::Buffer::new().format_finite(value));
         if digits.is_tie(value) { digits.even(value) } else { digits }
+    }
+
+    /// Those of a number of at most two decimal places, as prices have. No two texts of at most 15
+    /// digits are the same value, so no other text is as short.
+    fn hundredths(value: f64) -> Option<Self> {
+        let whole = (value * 100.0 + 0.5) as u64;
+        if !(1..1_000_000_000_000_000).contains(&whole) || whole as f64 / 100.0 != value {
+            return None;
+        }
+        let last = whole.ilog10() as usize;
+        let mut digits = Self { bytes: [b'0'; 32], length: last + 1, exponent: last as i32 - 2 };
+        let mut rest = whole;
+        for slot in digits.bytes[..=last].iter_mut().rev() {
+            *slot = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        digits.trim();
+        Some(digits)
+    }
+
+    /// Takes the zeros at the end away.
+    fn trim(&mut self) {
+        while self.length > 1 && self.bytes[self.length - 1] == b'0' {
+            self.length -= 1;
+        }
     }
 
     fn text(&self) -> &[u8] {
@@ -126,9 +154,7 @@ impl Digits {
         if digits.length == 0 {
             return Self { length: 1, ..digits };
         }
-        while digits.length > 1 && digits.bytes[digits.length - 1] == b'0' {
-            digits.length -= 1;
-        }
+        digits.trim();
         digits.exponent += point.unwrap_or(seen) - 1 - zeros;
         digits
     }
@@ -181,12 +207,15 @@ mod tests {
         (mantissa, exponent.parse().unwrap())
     }
 
-    /// Any bits, numbers of few decimals, and halves of odd numbers, among which the ties are.
+    /// Any bits, numbers of decimals, prices, and halves of odd numbers, among which the ties are.
     fn floats() -> impl Strategy<Value = f64> {
         let decimals = (any::<i64>(), 0..20).prop_map(|(n, places)| n as f64 / 10f64.powi(places));
         let halves =
             (0..1_u64 << 53, 1..20).prop_map(|(n, shift)| (n | 1) as f64 / 2f64.powi(shift));
-        prop_oneof![any::<u64>().prop_map(f64::from_bits), decimals, halves]
+        let prices = (0..60_u32, 0..4_i32).prop_flat_map(|(bits, places)| {
+            (0..=(1_u64 << bits)).prop_map(move |n| n as f64 / 10f64.powi(places))
+        });
+        prop_oneof![any::<u64>().prop_map(f64::from_bits), decimals, halves, prices]
     }
 
     proptest! {

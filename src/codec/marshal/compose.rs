@@ -294,10 +294,9 @@ impl<'a> Composer<'a> {
 
     fn utf8(&mut self, json: &'a Json) -> Result<()> {
         match json.as_str() {
-            Some(text) => writer::string(
-                &mut self.out,
-                TextRef { bytes: text.as_bytes(), encoding: EncodingRef::Utf8 },
-            ),
+            Some(text) => {
+                self.out.string(TextRef { bytes: text.as_bytes(), encoding: EncodingRef::Utf8 })
+            }
             None if json.is_null() => self.out.bytes.push(b'0'),
             None => return Err(bad("a text or null")),
         }

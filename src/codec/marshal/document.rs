@@ -321,10 +321,27 @@ impl Document for MarshalDocument {
             Some(hash) if !changes.is_cleared() => hash.splice(changes)?,
             _ => fresh(changes)?,
         };
-        // No string, and no count, is longer than the format can say.
-        if bytes.len() >= 1 << 30 {
-            return Err(Error::value("encoding session data", "it takes a gibibyte or more"));
-        }
+        check_length(bytes.len())?;
         Ok(Bytes::from(base64::encode(&bytes)))
+    }
+}
+
+/// In a dump of this length no string, and no count, is longer than the format can say.
+fn check_length(length: usize) -> Result<()> {
+    if length < 1 << 30 {
+        return Ok(());
+    }
+    Err(Error::value("encoding session data", "it takes a gibibyte or more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_length;
+
+    #[test]
+    fn a_dump_of_a_gibibyte_is_an_error() {
+        assert!(check_length((1 << 30) - 1).is_ok());
+        let error = check_length(1 << 30).unwrap_err();
+        assert!(error.to_string().contains("a gibibyte or more"), "{error}");
     }
 }

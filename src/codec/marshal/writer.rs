@@ -33,9 +33,9 @@ fn write_at<'a>(out: &mut Out<'a>, value: &'a Value, depth: usize) -> Result<()>
         Value::BigInt(value) => write_big(out, value.is_negative(), value.magnitude()),
         Value::Float(value) => write_float(out, *value),
         Value::String(text) => {
-            string(out, TextRef { bytes: text.as_bytes(), encoding: EncodingRef::Utf8 });
+            out.string(TextRef { bytes: text.as_bytes(), encoding: EncodingRef::Utf8 });
         }
-        Value::Text(text) => string(out, text.borrowed()),
+        Value::Text(text) => out.string(text.borrowed()),
         Value::Symbol(symbol) => out.symbol(symbol.text().borrowed()),
         Value::Array(items) => {
             out.bytes.push(b'[');
@@ -98,45 +98,28 @@ pub(crate) fn write_big(out: &mut Out<'_>, negative: bool, magnitude: &[u8]) {
 pub(crate) fn write_float(out: &mut Out<'_>, value: f64) {
     let value = if value.is_nan() { f64::NAN } else { value };
     let shared = is_flonum(value) || !value.is_finite();
-    if let (true, Some(number)) = (shared, out.floats.get(&value.to_bits())) {
+    let next = out.objects();
+    if let Some(number) = shared.then(|| out.floats.get_or_insert(value.to_bits(), next)).flatten()
+    {
         return out.link(number);
     }
     out.bytes.push(b'f');
-    let number = out.object();
+    out.object();
     let at = out.bytes.len();
     out.bytes.push(0);
     float::write_marshal(&mut out.bytes, value);
     // A short length is one byte.
     out.bytes[at] = (out.bytes.len() - at + 4) as u8;
-    if shared {
-        out.floats.insert(value.to_bits(), number);
-    }
-}
-
-pub(crate) fn string<'a>(out: &mut Out<'a>, text: TextRef<'a>) {
-    if text.encoding == EncodingRef::Binary {
-        out.bytes.push(b'"');
-        out.object();
-        return out.text(text.bytes);
-    }
-    out.bytes.extend_from_slice(b"I\"");
-    out.object();
-    out.text(text.bytes);
-    out.encoding(text.encoding);
 }
 
 /// A string that Ruby keeps once for all equal ones.
 pub(crate) fn shared_string<'a>(out: &mut Out<'a>, text: TextRef<'a>) {
     let key = (text.bytes, text.encoding == EncodingRef::Ascii);
     let shareable = matches!(text.encoding, EncodingRef::Utf8 | EncodingRef::Ascii);
-    match out.strings.get(&key) {
-        Some(number) if shareable => out.link(number),
-        _ => {
-            if shareable {
-                out.strings.insert(key, out.objects());
-            }
-            string(out, text);
-        }
+    let next = out.objects();
+    match shareable.then(|| out.strings.get_or_insert(key, next)).flatten() {
+        Some(number) => out.link(number),
+        None => out.string(text),
     }
 }
 

@@ -14,8 +14,9 @@ pub(crate) struct Out<'a> {
     objects: usize,
     symbols: usize,
     names: Table<(&'a [u8], bool)>,
-    /// The number of the symbol that nearly every string has for its encoding.
-    e: Option<usize>,
+    /// The packed number of the symbol that nearly every string has for its encoding, once it is
+    /// spelled out, if that takes one byte.
+    e: Option<u8>,
     encodings: Table<&'a [u8]>,
     /// Strings that Ruby keeps once, and whether they are ASCII rather than UTF-8.
     pub(crate) strings: Table<(&'a [u8], bool)>,
@@ -61,11 +62,9 @@ impl<'a> Out<'a> {
     /// A packed integer of at most four bytes.
     #[inline]
     pub(crate) fn int(&mut self, value: i64) {
-        match value {
-            0 => self.bytes.push(0),
-            1..=122 => self.bytes.push(value as u8 + 5),
-            -123..=-1 => self.bytes.push((value - 5) as u8),
-            _ => self.long_int(value),
+        match short_int(value) {
+            Some(byte) => self.bytes.push(byte),
+            None => self.long_int(value),
         }
     }
 
@@ -85,13 +84,41 @@ impl<'a> Out<'a> {
     }
 
     pub(crate) fn link(&mut self, number: usize) {
-        self.bytes.push(b'@');
-        self.int(number as i64);
+        self.marked_int(b'@', number);
     }
 
     pub(crate) fn symlink(&mut self, number: usize) {
-        self.bytes.push(b';');
-        self.int(number as i64);
+        self.marked_int(b';', number);
+    }
+
+    #[inline]
+    fn marked_int(&mut self, mark: u8, number: usize) {
+        match short_int(number as i64) {
+            Some(byte) => self.bytes.extend_from_slice(&[mark, byte]),
+            None => {
+                self.bytes.push(mark);
+                self.long_int(number as i64);
+            }
+        }
+    }
+
+    /// A string of its own, with its encoding.
+    pub(crate) fn string(&mut self, text: TextRef<'a>) {
+        self.object();
+        let length = text.bytes.len() as i64;
+        if let (EncodingRef::Utf8, Some(e), Some(short)) =
+            (text.encoding, self.e, short_int(length))
+        {
+            self.bytes.extend_from_slice(&[b'I', b'"', short]);
+            self.bytes.extend_from_slice(text.bytes);
+            return self.bytes.extend_from_slice(&[ONE, b';', e, b'T']);
+        }
+        let binary = text.encoding == EncodingRef::Binary;
+        self.bytes.extend_from_slice(if binary { b"\"" } else { b"I\"" });
+        self.text(text.bytes);
+        if !binary {
+            self.encoding(text.encoding);
+        }
     }
 
     /// A symbol: spelled out where it is new, else a link to it.
@@ -125,7 +152,7 @@ impl<'a> Out<'a> {
             EncodingRef::Binary => {}
             EncodingRef::Utf8 | EncodingRef::Ascii => {
                 match self.e {
-                    Some(number) => self.symlink(number),
+                    Some(number) => self.bytes.extend_from_slice(&[b';', number]),
                     None => self.ascii_symbol("E"),
                 }
                 self.bytes.push(if encoding == EncodingRef::Utf8 { b'T' } else { b'F' });
@@ -152,12 +179,26 @@ impl<'a> Out<'a> {
     pub(crate) fn name_symbol(&mut self, name: Option<TextRef<'a>>) -> usize {
         if let Some(key) = name.and_then(key) {
             if key == (b"E", false) {
-                self.e = Some(self.symbols);
+                self.e = short_int(self.symbols as i64);
             }
             self.names.insert(key, self.symbols);
         }
         self.symbols += 1;
         self.symbols - 1
+    }
+}
+
+/// 1, packed.
+const ONE: u8 = 6;
+
+/// A packed integer that takes one byte.
+#[inline]
+fn short_int(value: i64) -> Option<u8> {
+    match value {
+        0 => Some(0),
+        1..=122 => Some(value as u8 + 5),
+        -123..=-1 => Some((value - 5) as u8),
+        _ => None,
     }
 }
 
@@ -170,15 +211,25 @@ fn key(name: TextRef<'_>) -> Option<(&[u8], bool)> {
     }
 }
 
-/// A map to numbers that stays a list while it is short.
+/// A map to numbers. A map of its own hashing, which no choice of keys can slow down, begins only
+/// behind the first few.
 pub(crate) struct Table<K> {
-    list: Vec<(u64, K, usize)>,
-    map: HashMap<K, usize>,
-    /// A bit for each tag that is there: most keys that are looked for are new.
-    seen: u64,
+    list: Vec<Known<K>>,
+    /// For each slot the last entry of the list that is in it, one above its place; 0 for none.
+    last: [u8; SLOTS],
+    map: Option<HashMap<K, usize>>,
 }
 
-const SHORT: usize = 16;
+struct Known<K> {
+    tag: u64,
+    key: K,
+    number: usize,
+    /// The entry before it in its slot, as `last` has it.
+    before: u8,
+}
+
+const SLOTS: usize = 32;
+const SHORT: usize = 48;
 
 /// A key of a table.
 pub(crate) trait Key: Hash + Eq {
@@ -194,9 +245,12 @@ impl Key for u64 {
 
 impl Key for &[u8] {
     fn tag(&self) -> u64 {
-        let end = match self.last_chunk() {
-            Some(end) => u64::from_le_bytes(*end),
-            None => self.iter().fold(0, |tag, byte| tag << 8 | u64::from(*byte)),
+        let end = match (self.last_chunk(), self.first_chunk(), self.last_chunk()) {
+            (Some(end), _, _) => u64::from_le_bytes(*end),
+            (_, Some(start), Some(end)) => {
+                u64::from(u32::from_le_bytes(*start)) << 32 | u64::from(u32::from_le_bytes(*end))
+            }
+            _ => self.iter().fold(0, |tag, byte| tag << 8 | u64::from(*byte)),
         };
         end ^ (self.len() as u64) << 56
     }
@@ -210,38 +264,56 @@ impl Key for (&[u8], bool) {
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Self { list: Vec::new(), map: HashMap::new(), seen: 0 }
+        Self { list: Vec::new(), last: [0; SLOTS], map: None }
     }
 }
 
 impl<K: Key> Table<K> {
     pub(crate) fn get(&self, key: &K) -> Option<usize> {
-        let tag = key.tag();
-        if self.seen & bit(tag) == 0 {
-            return None;
-        }
-        match self.list.iter().find(|(known, candidate, _)| *known == tag && candidate == key) {
-            Some((_, _, number)) => Some(*number),
-            None if self.map.is_empty() => None,
-            None => self.map.get(key).copied(),
-        }
+        self.find(key.tag(), key)
     }
 
     pub(crate) fn insert(&mut self, key: K, number: usize) {
+        self.add(key.tag(), key, number);
+    }
+
+    /// The number of a key. One that is new takes the given number, and there is none to answer.
+    pub(crate) fn get_or_insert(&mut self, key: K, number: usize) -> Option<usize> {
         let tag = key.tag();
-        self.seen |= bit(tag);
-        if self.list.len() < SHORT {
-            if self.list.is_empty() {
-                self.list.reserve(SHORT);
-            }
-            self.list.push((tag, key, number));
-        } else {
-            self.map.insert(key, number);
+        let found = self.find(tag, &key);
+        if found.is_none() {
+            self.add(tag, key, number);
         }
+        found
+    }
+
+    #[inline]
+    fn find(&self, tag: u64, key: &K) -> Option<usize> {
+        let mut place = self.last[slot(tag)];
+        while let Some(known) = self.list.get(usize::from(place).wrapping_sub(1)) {
+            if known.tag == tag && known.key == *key {
+                return Some(known.number);
+            }
+            place = known.before;
+        }
+        self.map.as_ref()?.get(key).copied()
+    }
+
+    fn add(&mut self, tag: u64, key: K, number: usize) {
+        if self.list.len() == SHORT {
+            self.map.get_or_insert_default().insert(key, number);
+            return;
+        }
+        if self.list.is_empty() {
+            self.list.reserve(16);
+        }
+        let last = &mut self.last[slot(tag)];
+        self.list.push(Known { tag, key, number, before: *last });
+        *last = self.list.len() as u8;
     }
 }
 
-/// One of 64 bits, by a multiplication that mixes all of a tag into the highest ones.
-fn bit(tag: u64) -> u64 {
-    1 << (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+/// By a multiplication that mixes all of a tag into the highest bits.
+fn slot(tag: u64) -> usize {
+    (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59) as usize
 }
