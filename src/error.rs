@@ -145,6 +145,7 @@ impl Error {
     }
 
     /// The same of a column that counts characters.
+    #[cfg(feature = "_sql")]
     pub(crate) fn overflow_chars(limit: u64, size: u64) -> Self {
         let problem =
             format!("its encoded data has {size} characters and the column holds {limit}");

@@ -93,12 +93,6 @@ impl Which {
             Self::Lanes(index) => format!("lanes-c{}", TASKS[index].0),
         }
     }
-
-    pub(crate) fn index(self) -> usize {
-        let (Self::Floor(index) | Self::Driver(index) | Self::Ours(index) | Self::Lanes(index)) =
-            self;
-        index
-    }
 }
 
 /// A table on a server, and all that are compared on it.

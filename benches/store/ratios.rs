@@ -91,7 +91,8 @@ fn measure(
     for (subject, rates) in subjects.iter().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);
         let median = rates[rates.len() / 2];
-        let index = subject.index();
+        let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index) | Which::Lanes(index)) =
+            *subject;
         match subject {
             Which::Floor(_) => floors[index] = Some(median),
             Which::Driver(_) => drivers[index] = Some(median),
