@@ -35,13 +35,18 @@ pub(super) struct Values<'a> {
     pub(super) keys: &'a [RowKey],
     pub(super) limit: u32,
     /// A batch's values, each of the same length or empty.
+    #[cfg(feature = "postgres")]
     pub(super) ids: Texts<'a>,
+    #[cfg(feature = "postgres")]
     pub(super) new_ids: Texts<'a>,
+    #[cfg(feature = "postgres")]
     pub(super) datas: Texts<'a>,
+    #[cfg(feature = "postgres")]
     pub(super) guards: Texts<'a>,
 }
 
 /// One value for each operation of a batch; what one does not have is NULL.
+#[cfg(feature = "postgres")]
 pub(super) type Texts<'a> = &'a [Option<&'a [u8]>];
 
 impl<'a> Call<'a> {
@@ -115,40 +120,6 @@ impl<'a> Call<'a> {
         guarded.then(|| Self::new(Name::Exists, timeout_flags(update.timeouts), self.values))
     }
 
-    /// These ids, private and raw ones, in one statement.
-    pub(super) fn find_many(
-        statements: &Statements,
-        ids: Texts<'a>,
-        timeouts: Timeouts,
-    ) -> Result<Self> {
-        check_timeouts(&statements.schema, timeouts)?;
-        let values = Values { ids, timeouts, ..Values::default() };
-        Ok(Self::new(Name::FindMany, timeout_flags(timeouts), values))
-    }
-
-    /// Inserts of the same lifetime in one statement.
-    pub(super) fn insert_many(
-        ids: Texts<'a>,
-        datas: Texts<'a>,
-        expires_in: Option<Duration>,
-    ) -> Self {
-        let values = Values { ids, datas, expires_in, ..Values::default() };
-        Self::new(Name::InsertMany, Flags::default(), values)
-    }
-
-    /// Updates like this one in one statement, which answers with the numbers of those applied,
-    /// counted from one.
-    pub(super) fn update_many(self, batch: Values<'a>) -> Self {
-        let Values { ids, new_ids, datas, guards, .. } = batch;
-        let values = Values { ids, new_ids, datas, guards, ..self.values };
-        Self::new(Name::UpdateMany, self.flags, values)
-    }
-
-    /// What is stored under these ids.
-    pub(super) fn destroy_many(ids: Texts<'a>) -> Self {
-        Self::new(Name::DestroyMany, Flags::default(), Values { ids, ..Values::default() })
-    }
-
     pub(super) fn destroy(lookup: &'a Lookup) -> Self {
         let flags = Flags::default().with(Flag::Legacy, lookup.legacy.is_some());
         Self::new(Name::Destroy, flags, Values::ids(lookup))
@@ -184,6 +155,44 @@ impl<'a> Call<'a> {
 
     pub(super) fn clear() -> Self {
         Self::new(Name::Clear, Flags::default(), Values::default())
+    }
+}
+
+/// Batches, for a database that runs many operations as one statement.
+#[cfg(feature = "postgres")]
+impl<'a> Call<'a> {
+    /// These ids, private and raw ones, in one statement.
+    pub(super) fn find_many(
+        statements: &Statements,
+        ids: Texts<'a>,
+        timeouts: Timeouts,
+    ) -> Result<Self> {
+        check_timeouts(&statements.schema, timeouts)?;
+        let values = Values { ids, timeouts, ..Values::default() };
+        Ok(Self::new(Name::FindMany, timeout_flags(timeouts), values))
+    }
+
+    /// Inserts of the same lifetime in one statement.
+    pub(super) fn insert_many(
+        ids: Texts<'a>,
+        datas: Texts<'a>,
+        expires_in: Option<Duration>,
+    ) -> Self {
+        let values = Values { ids, datas, expires_in, ..Values::default() };
+        Self::new(Name::InsertMany, Flags::default(), values)
+    }
+
+    /// Updates like this one in one statement, which answers with the numbers of those applied,
+    /// counted from one.
+    pub(super) fn update_many(self, batch: Values<'a>) -> Self {
+        let Values { ids, new_ids, datas, guards, .. } = batch;
+        let values = Values { ids, new_ids, datas, guards, ..self.values };
+        Self::new(Name::UpdateMany, self.flags, values)
+    }
+
+    /// What is stored under these ids.
+    pub(super) fn destroy_many(ids: Texts<'a>) -> Self {
+        Self::new(Name::DestroyMany, Flags::default(), Values { ids, ..Values::default() })
     }
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod any;
 mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod connect;
-#[cfg(feature = "_sql")]
+#[cfg(feature = "postgres")]
 mod lane;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
