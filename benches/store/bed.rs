@@ -1,8 +1,8 @@
 //! What all databases are measured with: the rows, the operations, the tasks.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -132,6 +132,9 @@ impl<S: Store + Clone + 'static> Subject for S {
     }
 }
 
+/// The microseconds that the operations of the last [`concurrently`] took.
+pub(crate) static TAKEN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
 /// Time for `iterations` operations by `tasks` concurrent tasks.
 pub(crate) fn concurrently(
     runtime: &Runtime,
@@ -148,18 +151,27 @@ pub(crate) fn concurrently(
             .map(|_| {
                 let (subject, bed, left) = (subject.clone(), Arc::clone(bed), Arc::clone(&left));
                 tokio::spawn(async move {
+                    let (mut taken, mut from) = (Vec::new(), Instant::now());
                     while left
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                         .is_ok()
                     {
                         subject.operate(&bed, operation).await;
+                        let to = Instant::now();
+                        let micros = (to - from).as_micros();
+                        taken.push(u32::try_from(micros).unwrap_or(u32::MAX));
+                        from = to;
                     }
+                    taken
                 })
             })
             .collect();
+        let mut taken = Vec::new();
         for handle in handles {
-            handle.await.expect("a task");
+            taken.append(&mut handle.await.expect("a task"));
         }
-        begun.elapsed()
+        let time = begun.elapsed();
+        *TAKEN.lock().expect("no panic") = taken;
+        time
     })
 }

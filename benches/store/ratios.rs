@@ -11,7 +11,7 @@ mod servers;
 
 use std::io::{Write as _, stdout};
 
-use bed::{Compared, OPERATIONS, Operation, SIZES, TASKS, Which};
+use bed::{Compared, OPERATIONS, Operation, SIZES, TAKEN, TASKS, Which};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 11;
@@ -28,8 +28,8 @@ fn main() {
         .build()
         .expect("tokio");
     print(
-        "| what | of | ops/s, median | to the floor | to the driver |\n\
-         | --- | --- | --- | --- | --- |\n",
+        "| what | of | ops/s, median | to the floor | to the driver | 99 in 100 take, µs |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
     );
     of_database(&runtime, (&words, &tasks), "postgres", postgres::start, postgres::Rig::new);
     of_database(&runtime, (&words, &tasks), "mysql", mysql::start, mysql::Rig::new);
@@ -76,20 +76,24 @@ fn measure(
     };
     let subjects: Vec<_> = rig.subjects(operation).into_iter().filter(is_wanted).collect();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
+    let mut slowest: Vec<Vec<u32>> = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
-        for (subject, rates) in subjects.iter().zip(&mut rates) {
+        for ((subject, rates), slowest) in subjects.iter().zip(&mut rates).zip(&mut slowest) {
             let n = rates.last().map_or(500, |rate| (rate * SECONDS) as u64 + 64);
             let rate = n as f64 / rig.time(runtime, *subject, operation, n).as_secs_f64();
             if round == 1 {
                 // The first round was for caches.
                 rates.clear();
+                slowest.clear();
             }
             rates.push(rate);
+            slowest.extend(take_p99());
         }
     }
     let (mut floors, mut drivers) = ([None; TASKS.len()], [None; TASKS.len()]);
-    for (subject, rates) in subjects.iter().zip(&mut rates) {
+    for ((subject, rates), slowest) in subjects.iter().zip(&mut rates).zip(&mut slowest) {
         rates.sort_by(f64::total_cmp);
+        slowest.sort_unstable();
         let median = rates[rates.len() / 2];
         let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index) | Which::Lanes(index)) =
             *subject;
@@ -102,8 +106,17 @@ fn measure(
             other.map_or_else(String::new, |other| format!("{:.2}", median / other))
         };
         let (floor, driver) = (to(floors[index]), to(drivers[index]));
-        print(&format!("| {name} | {} | {median:.0} | {floor} | {driver} |\n", subject.name()));
+        let of = subject.name();
+        let p99 = slowest.get(slowest.len() / 2).map_or_else(String::new, u32::to_string);
+        print(&format!("| {name} | {of} | {median:.0} | {floor} | {driver} | {p99} |\n"));
     }
+}
+
+/// Of a turn in this process.
+fn take_p99() -> Option<u32> {
+    let mut taken = std::mem::take(&mut *TAKEN.lock().expect("no panic"));
+    taken.sort_unstable();
+    taken.get(taken.len() * 99 / 100).copied()
 }
 
 fn print(text: &str) {

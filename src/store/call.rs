@@ -37,11 +37,11 @@ pub(super) struct Values<'a> {
     /// A batch's values, each of the same length or empty.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) ids: Texts<'a>,
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(super) new_ids: Texts<'a>,
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(super) datas: Texts<'a>,
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(feature = "postgres")]
     pub(super) guards: Texts<'a>,
 }
 
@@ -158,7 +158,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Batches, for a database that runs many operations as one statement.
+/// Batches of finds as one statement.
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 impl<'a> Call<'a> {
     /// These ids, private and raw ones, in one statement.
@@ -171,7 +171,11 @@ impl<'a> Call<'a> {
         let values = Values { ids, timeouts, ..Values::default() };
         Ok(Self::new(Name::FindMany, timeout_flags(timeouts), values))
     }
+}
 
+/// Batches of changes as one statement.
+#[cfg(feature = "postgres")]
+impl<'a> Call<'a> {
     /// Inserts of the same lifetime in one statement.
     pub(super) fn insert_many(
         ids: Texts<'a>,

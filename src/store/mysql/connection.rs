@@ -121,6 +121,12 @@ impl<'s> Connection<'s> {
         .await
     }
 
+    /// Whether changes may go in transactions of many. Not on a node of a cluster: a change that was
+    /// acknowledged after one of these was lost there when nodes stood in each other's way.
+    pub(super) fn has_transactions(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.galera)
+    }
+
     /// Runs statements of one class in one transaction, none of which waits for a lock for long;
     /// what each has met.
     pub(super) async fn transaction(&mut self, calls: &[Call<'_>]) -> Result<Vec<Met>, Fault> {

@@ -23,11 +23,14 @@ pub(super) async fn change(
     connection: &mut Connection<'_>,
     changes: &[Change],
 ) -> Result<Vec<Option<Saved>>, Fault> {
+    let mut answers = vec![None; changes.len()];
+    if !connection.has_transactions() {
+        return Ok(answers);
+    }
     let statements = Arc::clone(connection.statements());
     let sorted = Sorted::new(changes);
     let parts = parts(&statements, &sorted);
     let calls: Vec<_> = parts.iter().map(|part| part.call).collect();
-    let mut answers = vec![None; changes.len()];
     if parts.is_empty() {
         return Ok(answers);
     }

@@ -94,7 +94,7 @@ impl MySqlBuilder {
     }
 
     /// Whether operations that meet go out in batches, up to 64 of them: finds as one statement,
-    /// changes as one transaction; on by default. Half as many finds at a time as there are
+    /// changes as one transaction (singly on Galera); on by default. Half as many finds at a time as there are
     /// connections, and a quarter as many changes, are sent at once, each by itself; those that come
     /// while these are under way go together. Without lanes, and with a pool of your own, each
     /// operation waits for a connection of its own.

@@ -217,6 +217,7 @@ fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
         used: std::time::Instant::now(),
         // Nobody looks: there are no batches on them.
         is_mariadb: false,
+        galera: false,
         lock_wait: 0,
         open: false,
     })))

@@ -46,15 +46,6 @@ impl Known {
     }
 }
 
-/// What came of mending.
-enum Mended<'s> {
-    Same(Connection<'s>),
-    /// A second try wants another connection.
-    Another,
-    /// A second try would end as the first.
-    Nothing,
-}
-
 pub(super) struct Shared {
     pub(super) options: MySqlBuilder,
     pool: Pool,
@@ -175,11 +166,7 @@ impl Shared {
             if !tries.again(remedy, is_time_left) {
                 return Err(error(O::DOING, &fault));
             }
-            mended = match Box::pin(self.mend(connection, remedy)).await? {
-                Mended::Same(connection) => Some(connection),
-                Mended::Another => None,
-                Mended::Nothing => return Err(error(O::DOING, &fault)),
-            };
+            mended = Box::pin(self.mend(connection, O::DOING, &fault)).await?;
         }
     }
 
@@ -192,12 +179,12 @@ impl Shared {
         error
     }
 
-    async fn repair(&self, connection: Connection<'_>, fault: &Fault) {
+    async fn repair(&self, connection: Connection<'_>, doing: &'static str, fault: &Fault) {
         let Fault::Sql(fault) = fault else { return };
         match remedy(fault) {
             Remedy::Repeat | Remedy::None => {}
             // Without success the operations fail by themselves, each with its own error.
-            remedy => drop(self.mend(connection, remedy).await),
+            _ => drop(self.mend(connection, doing, fault).await),
         }
     }
 
@@ -207,8 +194,14 @@ impl Shared {
     }
 
     /// Prepares for a second try: on the same connection where statements were made anew, since
-    /// another one may have old ones still.
-    async fn mend<'s>(&self, mut connection: Connection<'s>, remedy: Remedy) -> Result<Mended<'s>> {
+    /// another one may have old ones still. An error where a second try would end as the first.
+    async fn mend<'s>(
+        &self,
+        mut connection: Connection<'s>,
+        doing: &'static str,
+        fault: &mysql_async::Error,
+    ) -> Result<Option<Connection<'s>>> {
+        let remedy = remedy(fault);
         match remedy {
             Remedy::Inspect | Remedy::Prepare => {
                 let before = Arc::clone(connection.statements());
@@ -220,26 +213,26 @@ impl Shared {
                 looked.map_err(|fault| fault.into_error(INSPECTING))?;
                 // A table that is as it was refuses the same statement again.
                 let is_same = Arc::ptr_eq(&before, connection.statements());
-                Ok(match is_same && remedy == Remedy::Inspect {
-                    true => Mended::Nothing,
-                    false => Mended::Same(connection),
-                })
+                match is_same && remedy == Remedy::Inspect {
+                    true => Err(error(doing, fault)),
+                    false => Ok(Some(connection)),
+                }
             }
             Remedy::Leave => {
                 let host = connection.host();
                 connection.discard();
                 // The others lead to the same server.
                 self.pool.leave(host);
-                Ok(Mended::Another)
+                Ok(None)
             }
             Remedy::Repeat => {
                 drop(connection);
                 tokio::time::sleep(Duration::from_millis(2)).await;
-                Ok(Mended::Another)
+                Ok(None)
             }
             Remedy::Lost | Remedy::Unknown | Remedy::None => {
                 self.lose(connection);
-                Ok(Mended::Another)
+                Ok(None)
             }
         }
     }
@@ -324,7 +317,7 @@ impl Batches for Shared {
                 Ok(output) => Ok(output),
                 Err(_) if progress.is_unknown() => Err(Failed::Unknown),
                 Err(fault) => {
-                    Box::pin(self.repair(connection, &fault)).await;
+                    Box::pin(self.repair(connection, O::DOING, &fault)).await;
                     Err(Failed::Undone)
                 }
             })

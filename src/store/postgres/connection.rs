@@ -265,7 +265,13 @@ impl server::Connection for Connection<'_> {
         call: &Call<'_>,
         mut each: impl FnMut(Record) + Send,
     ) -> Result<(), Fault> {
-        self.rows(call, |row| Ok(rows::record(row)?.into_iter().for_each(&mut each))).await
+        let each = |row| {
+            if let Some(record) = rows::record(row)? {
+                each(record);
+            }
+            Ok(())
+        };
+        self.rows(call, each).await
     }
 
     async fn found(
@@ -273,8 +279,13 @@ impl server::Connection for Connection<'_> {
         call: &Call<'_>,
         mut each: impl FnMut(Record, Option<bool>) + Send,
     ) -> Result<(), Fault> {
-        let mut each = |(record, is_alive)| each(record, is_alive);
-        self.rows(call, |row| Ok(rows::found(row)?.into_iter().for_each(&mut each))).await
+        let each = |row| {
+            if let Some((record, is_alive)) = rows::found(row)? {
+                each(record, is_alive);
+            }
+            Ok(())
+        };
+        self.rows(call, each).await
     }
 
     async fn scanned(

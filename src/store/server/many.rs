@@ -99,6 +99,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// The ids of its destroys, private and raw.
+    #[cfg(feature = "postgres")] // Others destroy one by one.
     pub(in crate::store) fn destroyed(&self) -> Vec<Option<&'a [u8]>> {
         ids(self.destroys.iter().map(|(_, lookup)| *lookup))
     }

@@ -305,7 +305,7 @@ async fn a_storm_is_told_to_come_back() {
     let place = Place::on(&server, RAILS).await;
     place.user("plain").await;
     let url = |name: &str| format!("mysql://plain:plain@127.0.0.1:{}/{name}", server.port());
-    let store = place.builder(url).max_connections(64).deadline(DEADLINE).open().await.unwrap();
+    let store = place.builder(url).max_connections(64).deadline(4 * DEADLINE).open().await.unwrap();
     let id = new_id();
     insert(&store, &id, "kept").await.unwrap();
     some_are_refused(&store, &id, 64).await;

@@ -49,8 +49,7 @@ async fn each_row_of_a_batch_has_its_own_answer() {
     let place = Place::on(&server, &ddl).await;
     let builder = place.builder(|name| server.socket_url(name)).deadline(Duration::from_secs(6));
     lanes::each_row_has_its_own_answer(&builder.open().await.unwrap(), &place).await;
-    assert!(place.sent("Query", "COMMIT").await > 0, "there was no batch");
-    assert!(place.sent("Query", "ROLLBACK").await > 0, "no batch has failed");
+    assert!(place.sent("Query", "ROLLBACK").await > 0, "there was no batch");
 }
 
 /// 200 operations of a kind at the same time are far fewer statements, or transactions.

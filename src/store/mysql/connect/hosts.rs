@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) host: usize,
     pub(crate) used: Instant,
     pub(crate) is_mariadb: bool,
+    /// It is a node of a cluster.
+    pub(crate) galera: bool,
     /// How many seconds a statement waits for a row's lock.
     pub(crate) lock_wait: u128,
     /// A transaction may be open: nobody else may use it.
@@ -301,6 +303,7 @@ impl Connector {
             host,
             used: Instant::now(),
             is_mariadb: described.is_mariadb,
+            galera: described.galera,
             lock_wait: self.lock_wait(),
             open: false,
         })
