@@ -1,6 +1,7 @@
 //! PostgreSQL: what goes wrong with servers, networks, poolers and tables, on servers of our own.
 
 mod connect;
+mod disk;
 mod errors;
 mod failover;
 mod faults;
@@ -18,6 +19,9 @@ mod plain {
 
     type Place = AnyPlace<false>;
 
+    #[allow(clippy::duplicate_mod)]
+    #[path = "disk.rs"]
+    mod disk;
     #[allow(clippy::duplicate_mod)]
     #[path = "faults.rs"]
     mod faults;
