@@ -35,18 +35,18 @@ pub(super) struct Values<'a> {
     pub(super) keys: &'a [RowKey],
     pub(super) limit: u32,
     /// A batch's values, each of the same length or empty.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) ids: Texts<'a>,
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) new_ids: Texts<'a>,
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) datas: Texts<'a>,
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(super) guards: Texts<'a>,
 }
 
 /// One value for each operation of a batch; what one does not have is NULL.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) type Texts<'a> = &'a [Option<&'a [u8]>];
 
 impl<'a> Call<'a> {
@@ -159,7 +159,7 @@ impl<'a> Call<'a> {
 }
 
 /// Batches, for a database that runs many operations as one statement.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 impl<'a> Call<'a> {
     /// These ids, private and raw ones, in one statement.
     pub(super) fn find_many(

@@ -6,14 +6,14 @@ pub(crate) mod any;
 mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod connect;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod lane;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-#[cfg(feature = "mysql")]
-mod progress;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod server;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 #[cfg(feature = "_sql")]

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::sql::{Dialect, Flag, Flags, Statement, Variants};
 use crate::table::{Schema, Table};
 
-/// Which file; each database's folder under `sql/` has all of [`Name::ALL`], and those of
-/// [`Name::MANY`] if it runs a batch as one statement.
+/// Which file; each database's folder under `sql/` has all of [`Name::ALL`], and the first or all
+/// of [`Name::MANY`] if it runs finds or all batches as one statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Find,
@@ -75,13 +75,18 @@ impl Name {
 /// A database's files, in the order of [`Name::ALL`] and [`Name::MANY`].
 pub(crate) type Files = &'static [&'static str];
 
-/// The files of a folder under `sql/`, with `many` those for batches too; one that is missing is an
-/// error of the compiler.
+/// The files of a folder under `sql/`, with `finds` the one for batches of finds too, with `many`
+/// those for all batches; one that is missing is an error of the compiler.
 macro_rules! files {
     ($folder:literal) => {
         &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
             "create", "index_id", "index_updated")
+    };
+    ($folder:literal, finds) => {
+        &$crate::store::statements::files!(@each $folder:
+            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
+            "create", "index_id", "index_updated", "find_many")
     };
     ($folder:literal, many) => {
         &$crate::store::statements::files!(@each $folder:

@@ -10,17 +10,20 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Params, Row, Statement, Value};
 use tokio::time::timeout_at;
 
-use super::error::{Remedy, error, remedy};
-use super::inspect;
+use super::error::{error, is_duplicate, remedy};
 use super::pool::Held;
 use super::prepared::Which;
-use super::rows::{args, check_keys, padded};
+use super::rows::{self, args, check_keys, count};
 use super::shared::{Known, Shared};
 use super::statements::with_keys;
+use super::transaction::{Met, Step, transact};
+use super::{inspect, many};
 use crate::error::{Error, Result};
+use crate::record::{Record, Row as TableRow, Saved};
 use crate::store::call::Call;
-use crate::store::progress::Progress;
-use crate::store::statements::Statements;
+use crate::store::lane::Change;
+use crate::store::server::{self, Progress, Remedy};
+use crate::store::statements::{Name, Statements};
 
 /// A server that has said nothing for so long after an operation's deadline, which it knows, is
 /// taken for dead.
@@ -55,6 +58,12 @@ impl Fault {
     }
 }
 
+/// A connection that nobody uses yet.
+pub(super) struct Ready {
+    pub(super) held: Held,
+    pub(super) known: Known,
+}
+
 /// A connection and the statements that fit the table, for one operation.
 pub(super) struct Connection<'s> {
     /// Always there but while a statement is under way.
@@ -75,8 +84,10 @@ impl<'s> Connection<'s> {
         Self { held: Some(held), known, shared, progress }
     }
 
-    pub(super) fn statements(&self) -> &Statements {
-        &self.known.statements
+    /// Sets it aside for a batch that is not chosen yet.
+    pub(super) fn into_ready(mut self) -> Result<Ready> {
+        let held = self.held.take().ok_or_else(gone)?;
+        Ok(Ready { held, known: self.known.clone() })
     }
 
     /// Takes the connection out of the pool for good.
@@ -101,7 +112,7 @@ impl<'s> Connection<'s> {
     }
 
     /// Runs a statement that only reads.
-    pub(super) async fn rows(&mut self, call: &Call<'_>) -> Result<Vec<Row>, Fault> {
+    async fn rows(&mut self, call: &Call<'_>) -> Result<Vec<Row>, Fault> {
         let (statement, args) = self.prepared(call).await?;
         self.fly(|mut held| async move {
             let result = read(&mut held, statement, args).await;
@@ -110,17 +121,25 @@ impl<'s> Connection<'s> {
         .await
     }
 
-    /// Runs a statement that writes, as a transaction of its own; the number of rows it found.
-    pub(super) async fn execute(&mut self, call: &Call<'_>) -> Result<u64, Fault> {
-        let (statement, args) = self.prepared(call).await?;
+    /// Runs statements of one class in one transaction, none of which waits for a lock for long;
+    /// what each has met.
+    pub(super) async fn transaction(&mut self, calls: &[Call<'_>]) -> Result<Vec<Met>, Fault> {
+        let mut steps = Vec::with_capacity(calls.len());
+        for call in calls {
+            let (statement, args) = self.prepared(call).await?;
+            steps.push(Step { statement, args, sets_id: call.values.new_id.is_some() });
+        }
+        let at_once = self.held.as_ref().is_some_and(|held| is_one_command(held, calls));
         self.progress.writing();
-        let result = self
+        let (result, is_known) = self
             .fly(|mut held| async move {
-                let result = write(&mut held, statement, args).await;
-                (held, result)
+                let ended = transact(&mut held, steps, at_once).await;
+                (held, Ok(ended))
             })
-            .await;
-        self.answered(&result);
+            .await?;
+        if is_known {
+            self.progress.connected();
+        }
         result
     }
 
@@ -142,13 +161,6 @@ impl<'s> Connection<'s> {
         Ok(self.find_table().await?.is_some())
     }
 
-    /// Looks at the table and learns what it has.
-    pub(super) async fn inspect(&mut self) -> Result<(), Fault> {
-        let found = self.find_table().await?;
-        self.known = self.shared.learn(found)?;
-        Ok(())
-    }
-
     async fn find_table(&mut self) -> Result<Option<inspect::Found>, Fault> {
         let table = self.shared.options.table.clone();
         self.fly(|mut held| async move {
@@ -164,7 +176,7 @@ impl<'s> Connection<'s> {
         let statements = Arc::clone(&self.known.statements);
         let statement = statements.get(call.name, call.flags)?;
         let args = args(statement, &call.values, self.known.key);
-        let keys = padded(call.values.keys.len());
+        let keys = count(&call.values);
         let which = Which { name: call.name, flags: call.flags, keys };
         let held = self.held.as_ref().ok_or_else(gone)?;
         check_packet(held.max_packet, call)?;
@@ -208,6 +220,73 @@ impl<'s> Connection<'s> {
         held.used = Instant::now();
         self.held = Some(held);
         result
+    }
+}
+
+impl server::Connection for Connection<'_> {
+    type Fault = Fault;
+
+    fn statements(&self) -> &Arc<Statements> {
+        &self.known.statements
+    }
+
+    fn is_duplicate(fault: &Fault) -> bool {
+        matches!(fault, Fault::Sql(fault) if is_duplicate(fault))
+    }
+
+    async fn records(
+        &mut self,
+        call: &Call<'_>,
+        each: impl FnMut(Record) + Send,
+    ) -> Result<(), Fault> {
+        self.rows(call).await?.into_iter().filter_map(rows::record).for_each(each);
+        Ok(())
+    }
+
+    async fn found(
+        &mut self,
+        call: &Call<'_>,
+        mut each: impl FnMut(Record, Option<bool>) + Send,
+    ) -> Result<(), Fault> {
+        let found = self.rows(call).await?.into_iter().filter_map(rows::found);
+        found.for_each(|(record, is_alive)| each(record, is_alive));
+        Ok(())
+    }
+
+    async fn scanned(
+        &mut self,
+        call: &Call<'_>,
+        mut each: impl FnMut(TableRow) + Send,
+    ) -> Result<(), Fault> {
+        let rows = self.rows(call).await?;
+        rows.into_iter().try_for_each(|row| rows::row(row).map(&mut each))
+    }
+
+    async fn exists(&mut self, call: &Call<'_>) -> Result<bool, Fault> {
+        Ok(!self.rows(call).await?.is_empty())
+    }
+
+    async fn execute(&mut self, call: &Call<'_>) -> Result<u64, Fault> {
+        let (statement, args) = self.prepared(call).await?;
+        self.progress.writing();
+        let result = self
+            .fly(|mut held| async move {
+                let result = write(&mut held, statement, args).await;
+                (held, result)
+            })
+            .await;
+        self.answered(&result);
+        result
+    }
+
+    async fn change_many(&mut self, changes: &[Change]) -> Result<Vec<Option<Saved>>, Fault> {
+        many::change(self, changes).await
+    }
+
+    async fn inspect(&mut self) -> Result<(), Fault> {
+        let found = self.find_table().await?;
+        self.known = self.shared.learn(found)?;
+        Ok(())
     }
 }
 
@@ -278,7 +357,11 @@ async fn read(held: &mut Held, statement: Statement, args: Vec<Value>) -> Result
     Ok(rows)
 }
 
-async fn write(held: &mut Held, statement: Statement, args: Vec<Value>) -> Result<u64, Fault> {
+pub(super) async fn write(
+    held: &mut Held,
+    statement: Statement,
+    args: Vec<Value>,
+) -> Result<u64, Fault> {
     let result = held.conn.exec_iter(statement, Params::Positional(args)).await?;
     let rows = result.affected_rows();
     result.drop_result().await?;
@@ -292,13 +375,26 @@ async fn close_all(held: &mut Held) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether all can go as one command: the same statement, of which each meets one row at the most.
+fn is_one_command(held: &Held, calls: &[Call<'_>]) -> bool {
+    let Some(first) = calls.first() else { return false };
+    let bytes = |call: &Call<'_>| AROUND + size(call.values.data) + size(call.values.guard);
+    held.is_mariadb
+        && first.name != Name::Destroy
+        && calls.iter().all(|call| (call.name, call.flags) == (first.name, first.flags))
+        && calls.iter().map(bytes).sum::<u64>() <= held.max_packet
+}
+
 fn gone() -> Error {
     Error::unavailable("using a connection", "it is gone")
 }
 
+fn size(bytes: Option<&[u8]>) -> u64 {
+    bytes.map_or(0, |bytes| bytes.len() as u64)
+}
+
 /// Refuses what the server would hang up on.
 fn check_packet(max_packet: u64, call: &Call<'_>) -> Result<()> {
-    let size = |bytes: Option<&[u8]>| bytes.map_or(0, |bytes| bytes.len() as u64);
     let (data, guard) = (size(call.values.data), size(call.values.guard));
     let room = max_packet.saturating_sub(AROUND + guard);
     if data > room { Err(Error::overflow(room, data)) } else { Ok(()) }

@@ -6,26 +6,7 @@
 use mysql_async::{DriverError, Error as Fault};
 
 use crate::error::{Error, Kind};
-
-/// What to do about a statement that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
-    /// The statement no longer fits the table: look at it again.
-    Inspect,
-    /// The server has forgotten the statement, or wants it prepared anew.
-    Prepare,
-    /// The server rolled it back for the sake of others: try again.
-    Repeat,
-    /// The server takes no writes or nothing at all, for instance a node that has lost its cluster:
-    /// use another one.
-    Leave,
-    /// The connection is gone, and what was sent with it.
-    Lost,
-    /// The server itself does not know what became of it.
-    Unknown,
-    /// Nothing would help.
-    None,
-}
+use crate::store::server::Remedy;
 
 /// What helps against this error.
 pub(super) fn remedy(fault: &Fault) -> Remedy {

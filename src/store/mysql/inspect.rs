@@ -9,9 +9,8 @@ use super::connection::Fault;
 use super::error::is_missing_table;
 use super::statements::of_table;
 use crate::error::{Error, Kind, Result};
+use crate::store::server::INSPECTING;
 use crate::table::{Schema, Table};
-
-pub(super) const DOING: &str = "looking at the sessions table";
 
 /// What a row's key is, by which it is bound and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,5 +214,5 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
 }
 
 fn missing(problem: String) -> Error {
-    Error::new(Kind::Schema, DOING, problem)
+    Error::new(Kind::Schema, INSPECTING, problem)
 }

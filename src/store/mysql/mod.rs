@@ -4,21 +4,22 @@ mod connect;
 mod connection;
 mod error;
 mod inspect;
-mod operations;
+mod many;
 mod options;
 mod pool;
 mod prepared;
 mod rows;
 mod shared;
 mod statements;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use options::MySqlBuilder;
 
-use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
 use self::shared::Shared;
+use super::server::{Clear, Delete, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch, Write};
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
@@ -31,7 +32,10 @@ use crate::table::Schema;
 /// deadline of [`MySqlBuilder::deadline`]; one that was given up leaves no transaction open and
 /// no connection that others would have to wait for.
 #[derive(Clone)]
-pub struct MySqlStore(Arc<Shared>);
+pub struct MySqlStore {
+    shared: Arc<Shared>,
+    lanes: Option<Lanes<Shared>>,
+}
 
 impl MySqlStore {
     /// Connects by URL to a database with Rails' table `sessions`, with default settings; see
@@ -72,68 +76,82 @@ impl MySqlStore {
     /// # Errors
     ///
     /// None today.
-    #[allow(clippy::unused_async)] // As for every store.
     pub async fn close(&self) -> Result<()> {
-        self.0.close();
+        if let Some(lanes) = &self.lanes {
+            lanes.close().await;
+        }
+        self.shared.close();
         Ok(())
     }
 
     pub(super) async fn from_builder(options: MySqlBuilder) -> Result<Self> {
         let lazy = options.lazy;
-        let store = Self(Arc::new(Shared::new(options)?));
+        let shared = Arc::new(Shared::new(options)?);
         if !lazy {
-            store.0.open().await?;
+            shared.open().await?;
         }
-        Ok(store)
+        Ok(Self { lanes: shared.lanes(), shared })
     }
 }
 
 impl Store for MySqlStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        self.0.run(Find(lookup)).await
+        match &self.lanes {
+            Some(lanes) => lanes.find(lookup).await,
+            None => self.shared.run(Find(lookup)).await,
+        }
     }
 
     async fn save(&self, save: &Save) -> Result<Saved> {
-        self.0.run(Write(save)).await
+        match &self.lanes {
+            Some(lanes) => lanes.save(save).await,
+            None => self.shared.run(Write(save)).await,
+        }
     }
 
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        self.0.run(Destroy(lookup)).await
+        match &self.lanes {
+            Some(lanes) => lanes.destroy(lookup).await,
+            None => self.shared.run(Destroy(lookup)).await,
+        }
     }
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        self.0.run(Touch { id: *id, timeouts }).await
+        match &self.lanes {
+            Some(lanes) => lanes.touch(id, timeouts).await,
+            None => self.shared.run(Touch { id: *id, timeouts }).await,
+        }
     }
 }
 
 impl Maintenance for MySqlStore {
     async fn create(&self) -> Result<bool> {
-        self.0.create_table().await
+        self.shared.create_table().await
     }
 
     async fn inspect(&self) -> Result<Schema> {
-        self.0.run(Inspect).await
+        self.shared.run(Inspect).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
-        self.0.run(Rows(scan)).await
+        self.shared.run(Rows(scan)).await
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
-        self.0.run(Delete { keys, filter }).await
+        self.shared.run(Delete { keys, filter }).await
     }
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
-        self.0.run(Rekey { row, new_id }).await
+        self.shared.run(Rekey { row, new_id }).await
     }
 
     async fn clear(&self) -> Result<u64> {
-        self.0.run(Clear).await
+        self.shared.run(Clear).await
     }
 }
 
 impl fmt::Debug for MySqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MySqlStore").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("MySqlStore").field("options", &self.shared.options).finish_non_exhaustive()
     }
 }

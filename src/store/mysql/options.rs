@@ -32,6 +32,7 @@ pub struct MySqlBuilder {
     pub(super) table: Table,
     pub(super) create: bool,
     pub(super) lazy: bool,
+    pub(super) lanes: bool,
     pub(super) max_connections: usize,
     pub(super) queue: usize,
     pub(super) deadline: Duration,
@@ -49,6 +50,7 @@ impl MySqlBuilder {
             table: Table::default(),
             create: false,
             lazy: false,
+            lanes: true,
             max_connections: (2 * cores).max(8),
             queue: 4096,
             deadline: Duration::from_secs(5),
@@ -88,6 +90,16 @@ impl MySqlBuilder {
     /// Connects at the first use, so that a service can start while its database is down.
     pub fn lazy(mut self, lazy: bool) -> Self {
         self.lazy = lazy;
+        self
+    }
+
+    /// Whether operations that meet go out in batches, up to 64 of them: finds as one statement,
+    /// changes as one transaction; on by default. Half as many finds at a time as there are
+    /// connections, and a quarter as many changes, are sent at once, each by itself; those that come
+    /// while these are under way go together. Without lanes, and with a pool of your own, each
+    /// operation waits for a connection of its own.
+    pub fn lanes(mut self, lanes: bool) -> Self {
+        self.lanes = lanes;
         self
     }
 
@@ -210,6 +222,7 @@ impl fmt::Debug for MySqlBuilder {
             .field("table", &self.table)
             .field("create", &self.create)
             .field("lazy", &self.lazy)
+            .field("lanes", &self.lanes)
             .field("max_connections", &self.max_connections)
             .field("queue", &self.queue)
             .field("deadline", &self.deadline)

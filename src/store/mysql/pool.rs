@@ -145,6 +145,14 @@ impl Pool {
         }
     }
 
+    /// How many connections of its own there may be.
+    pub(super) fn max_size(&self) -> Option<usize> {
+        match &self.from {
+            From::Ours { pool, .. } => Some(pool.status().max_size),
+            From::Users(_) => None,
+        }
+    }
+
     /// Closes the connections that are free, and those in use when they come back.
     pub(super) fn close(&self) {
         match &self.from {
@@ -201,8 +209,17 @@ fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
         return Err(error.advice("build its options with client_found_rows(true)"));
     }
     let max_packet = conn.opts().max_allowed_packet().map_or(u64::MAX, |bytes| bytes as u64);
-    let (prepared, used) = (Prepared::default(), std::time::Instant::now());
-    Ok(Held::Users(Box::new(Link { conn, prepared, max_packet, host: 0, used })))
+    Ok(Held::Users(Box::new(Link {
+        conn,
+        prepared: Prepared::default(),
+        max_packet,
+        host: 0,
+        used: std::time::Instant::now(),
+        // Nobody looks: there are no batches on them.
+        is_mariadb: false,
+        lock_wait: 0,
+        open: false,
+    })))
 }
 
 fn too_late(pool: &Inner, connector: &Connector, doing: &'static str) -> Error {

@@ -20,26 +20,35 @@ const FAR: Duration = Duration::from_secs(1_000 * 366 * 86_400);
 /// A statement takes no more parameters than 65,535.
 const MAX_KEYS: usize = 1 << 15;
 
-/// The statement's parameters in their order. Keys are as many as [`padded`] says.
+/// The statement's parameters in their order. Keys and ids are as many as [`count`] says.
 pub(super) fn args(statement: &Statement, values: &Values<'_>, kind: Key) -> Vec<Value> {
-    let mut args = Vec::with_capacity(statement.params.len() + padded(values.keys.len()));
+    let mut args = Vec::with_capacity(statement.params.len() + count(values));
     for param in &statement.params {
         match param {
             Param::Keys => {
-                let last = values.keys.last().into_iter().cycle();
-                let keys = values.keys.iter().chain(last).take(padded(values.keys.len()));
-                args.extend(keys.map(|key| of_key(key, kind)));
+                args.extend(padded(values.keys).map(|key| of_key(key, kind)));
             }
+            Param::Ids => args.extend(padded(values.ids).map(|id| of_bytes(*id))),
             param => args.push(arg(*param, values, kind)),
         }
     }
     args
 }
 
-/// How many placeholders there are for so many keys: few numbers, so that few statements have to
-/// be prepared.
-pub(super) fn padded(keys: usize) -> usize {
-    if keys == 0 { 0 } else { keys.next_power_of_two() }
+/// How many placeholders there are for keys or ids: few numbers, so that few statements have to be
+/// prepared.
+pub(super) fn count(values: &Values<'_>) -> usize {
+    padded_count(values.keys.len().max(values.ids.len()))
+}
+
+fn padded_count(count: usize) -> usize {
+    if count == 0 { 0 } else { count.next_power_of_two() }
+}
+
+/// The last once more until there are enough.
+fn padded<T>(list: &[T]) -> impl Iterator<Item = &T> {
+    let last = list.last().into_iter().cycle();
+    list.iter().chain(last).take(padded_count(list.len()))
 }
 
 /// Refuses more keys than a statement takes.
@@ -52,20 +61,18 @@ pub(super) fn check_keys(keys: &[RowKey]) -> Result<(), Error> {
 }
 
 fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
-    let bytes =
-        |bytes: Option<&[u8]>| bytes.map_or(Value::NULL, |bytes| Value::Bytes(bytes.into()));
     let key = |key: Option<&RowKey>| key.map_or(Value::NULL, |key| of_key(key, kind));
     let micros = |time: Option<Duration>| {
         let micros = |time: Duration| i64::try_from(time.min(FAR).as_micros()).unwrap_or(i64::MAX);
         time.map_or(Value::NULL, |time| Value::Int(micros(time)))
     };
     match param {
-        Param::Id => bytes(values.id),
-        Param::Legacy => bytes(values.legacy),
-        Param::NewId => bytes(values.new_id),
-        Param::StoredId => bytes(values.stored_id),
-        Param::Data => bytes(values.data),
-        Param::GuardData => bytes(values.guard),
+        Param::Id => of_bytes(values.id),
+        Param::Legacy => of_bytes(values.legacy),
+        Param::NewId => of_bytes(values.new_id),
+        Param::StoredId => of_bytes(values.stored_id),
+        Param::Data => of_bytes(values.data),
+        Param::GuardData => of_bytes(values.guard),
         Param::IdleMicros => micros(values.timeouts.idle),
         Param::LifetimeMicros => micros(values.timeouts.lifetime),
         Param::ExpiryMicros => micros(values.expires_in),
@@ -84,6 +91,10 @@ fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
             unreachable!("the files of sql/mysql have no such parameter in this place")
         }
     }
+}
+
+fn of_bytes(bytes: Option<&[u8]>) -> Value {
+    bytes.map_or(Value::NULL, |bytes| Value::Bytes(bytes.into()))
 }
 
 /// A number for a column of numbers and text for one of text: what is compared with the other kind
@@ -130,6 +141,17 @@ pub(super) fn record(mut row: Raw) -> Option<Record> {
         data: take_bytes(&mut row, 1).map(Bytes::from),
         legacy_twin: false,
     })
+}
+
+/// Reads `find_many`'s columns: those of `find`, and whether the row is past no timeout; NULL where
+/// a time that it needs is missing.
+pub(super) fn found(mut row: Raw) -> Option<(Record, Option<bool>)> {
+    let is_alive = match take(&mut row, 5) {
+        Some(Value::Int(truth)) => Some(truth != 0),
+        Some(Value::UInt(truth)) => Some(truth != 0),
+        _ => None,
+    };
+    Some((record(row)?, is_alive))
 }
 
 /// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.

@@ -1,30 +1,34 @@
 //! What all clones of a store share: the pool, what the table was found to have, and the way in
 //! which an operation is tried.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout_at;
-
 use super::connect::Connector;
-use super::connection::{Connection, Fault};
-use super::error::{Remedy, error, remedy, unknown};
+use super::connection::{Connection, Fault, Ready};
+use super::error::{error, remedy, unknown};
 use super::inspect::{self, Found, Key};
-use super::operations::Operation;
 use super::options::MySqlBuilder;
 use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::sql::Flags;
-use crate::store::progress::Progress;
+use crate::store::lane::Failed;
+use crate::store::server::{
+    Batches, Connection as _, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+};
 use crate::store::statements::{Name, Statements};
+use crate::table::Table;
 
-/// A write that is under way when the deadline passes may be answered a moment later: that nothing
-/// was written is worth more than that nobody knows.
-const LAST_WORD: Duration = Duration::from_millis(200);
-/// Connections of the pool that may turn out dead, one after another, before an operation gives up.
-const LOST: u32 = 3;
+/// Operations in a batch: more would save nothing more, and wait longer.
+const COUNT: usize = 64;
+/// Bytes that a batch brings. Beyond, a statement for each is faster, since several connections
+/// share the work.
+const BYTES: usize = 64 << 10;
+/// A save of so many bytes gains nothing from company.
+const LARGE: usize = 16 << 10;
 
 /// What the table was found to have.
 #[derive(Clone)]
@@ -32,6 +36,23 @@ pub(super) struct Known {
     pub(super) statements: Arc<Statements>,
     /// What its rows are named by.
     pub(super) key: Key,
+    found: Arc<Found>,
+}
+
+impl Known {
+    fn new(table: &Table, found: Found) -> Self {
+        let (key, known) = (found.key, Arc::new(found.clone()));
+        Self { statements: Arc::new(statements(table, found)), key, found: known }
+    }
+}
+
+/// What came of mending.
+enum Mended<'s> {
+    Same(Connection<'s>),
+    /// A second try wants another connection.
+    Another,
+    /// A second try would end as the first.
+    Nothing,
 }
 
 pub(super) struct Shared {
@@ -39,11 +60,14 @@ pub(super) struct Shared {
     pool: Pool,
     /// `None` until the table was first looked at.
     known: RwLock<Option<Known>>,
+    /// Whoever comes next looks at the table again.
+    doubted: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(options: MySqlBuilder) -> Result<Self> {
-        Ok(Self { pool: pool(&options)?, options, known: RwLock::new(None) })
+        let (known, doubted) = (RwLock::new(None), AtomicBool::new(false));
+        Ok(Self { pool: pool(&options)?, options, known, doubted })
     }
 
     /// Closes the connections that are idle, and each other one when its operation ends.
@@ -62,16 +86,30 @@ impl Shared {
         let progress = Progress::new(until);
         let doing = "connecting to MySQL";
         let work = pin!(async { self.connection(doing, until, &progress).await.map(drop) });
-        self.bounded(doing, until, &progress, work).await
+        progress.bounded(doing, work).await
     }
 
     /// Runs an operation; it ends by the deadline.
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
-        let until = Instant::now() + self.options.deadline;
-        let progress = Progress::new(until);
-        // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
-        let attempts = pin!(self.attempts(&operation, until, &progress));
-        self.bounded(O::DOING, until, &progress, attempts).await
+        self.single(operation, (Instant::now() + self.options.deadline).into()).await
+    }
+
+    /// Lanes over these connections, if they are wanted. A pool of the user's has none: what is
+    /// prepared is not kept with its connections.
+    pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
+        let connections = self.pool.max_size().filter(|_| self.options.lanes)?;
+        // The other connections are for what goes singly. Each change waits for the disk, and the
+        // fewer go out at a time the more share that wait.
+        let limits = Limits {
+            finds: connections / 2,
+            changes: connections / 4,
+            queue: self.options.queue,
+            count: COUNT,
+            bytes: BYTES,
+            large: LARGE,
+            deadline: self.options.deadline,
+        };
+        Some(Lanes::new(self, limits))
     }
 
     /// Makes the table if it is missing; says whether it did.
@@ -85,43 +123,24 @@ impl Shared {
             let made = Self::make_table(&mut connection).await;
             made.map_err(|fault| fault.into_error(doing))
         });
-        self.bounded(doing, until, &progress, work).await
+        progress.bounded(doing, work).await
     }
 
-    /// Renders statements for what the table was found to have, and keeps them for everybody.
+    /// Renders statements for what the table was found to have, and keeps them for everybody. What
+    /// is as it was keeps its statements, and so what connections have prepared.
     pub(super) fn learn(&self, found: Option<Found>) -> Result<Known> {
         let table = &self.options.table;
         let found = found.ok_or_else(|| inspect::missing_table(table))?;
-        let key = found.key;
-        let known = Known { statements: Arc::new(statements(table, found)), key };
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
-        Ok(known)
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| *known.found == found) {
+            return Ok(known.clone());
+        }
+        Ok(known.insert(Known::new(table, found)).clone())
     }
 
     fn creating(&self) -> Known {
-        Known { statements: Arc::new(creating(&self.options.table)), key: Key::Number }
-    }
-
-    async fn bounded<T>(
-        &self,
-        doing: &'static str,
-        until: Instant,
-        progress: &Progress,
-        mut work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
-    ) -> Result<T> {
-        if let Ok(result) = timeout_at(until.into(), &mut work).await {
-            return result;
-        }
-        if !progress.is_unknown() {
-            return Err(progress.timeout(doing));
-        }
-        match timeout_at((until + LAST_WORD).into(), work).await {
-            Ok(result) => result,
-            Err(_) if progress.is_unknown() => {
-                Err(Error::unknown_outcome(doing, "the server did not answer by the deadline"))
-            }
-            Err(_) => Err(progress.timeout(doing)),
-        }
+        let statements = Arc::new(creating(&self.options.table));
+        Known { statements, key: Key::Number, found: Arc::default() }
     }
 
     async fn attempts<O: Operation>(
@@ -130,47 +149,55 @@ impl Shared {
         until: Instant,
         progress: &Progress,
     ) -> Result<O::Output> {
-        let (mut lost, mut renewed) = (0, false);
+        let mut tries = Tries::default();
+        let mut mended = None;
         loop {
-            let mut connection = self.connection(O::DOING, until, progress).await?;
+            let mut connection = match mended.take() {
+                Some(connection) => connection,
+                None => self.connection(O::DOING, until, progress).await?,
+            };
             let fault = match operation.run(&mut connection).await {
                 Ok(output) => return Ok(output),
-                Err(Fault::Ours(error)) => return Err(error),
+                Err(Fault::Ours(error)) => return Err(self.refused(error)),
                 Err(Fault::Sql(fault)) => fault,
             };
-            match remedy(&fault) {
-                Remedy::Unknown if progress.is_unknown() => return Err(unknown(O::DOING, &fault)),
-                Remedy::Lost if progress.is_unknown() => {
-                    self.lose(connection);
-                    return Err(Error::unknown_outcome(
-                        O::DOING,
-                        "the connection was lost after the statement was sent",
-                    ));
-                }
-                Remedy::Lost if lost < LOST => {
-                    lost += 1;
-                    self.lose(connection);
-                }
-                Remedy::Leave if !renewed => {
-                    renewed = true;
-                    let host = connection.host();
-                    connection.discard();
-                    // The others lead to the same server.
-                    self.pool.leave(host);
-                }
-                Remedy::Inspect | Remedy::Prepare if !renewed => {
-                    renewed = true;
-                    if !Box::pin(Self::renew(&mut connection, &fault)).await? {
-                        return Err(error(O::DOING, &fault));
-                    }
-                }
-                // The last part of the time is for telling why.
-                Remedy::Repeat if Instant::now() + self.options.deadline / 8 < until => {
-                    drop(connection);
-                    tokio::time::sleep(Duration::from_millis(2)).await;
-                }
-                _ => return Err(error(O::DOING, &fault)),
+            let remedy = remedy(&fault);
+            if remedy == Remedy::Unknown && progress.is_unknown() {
+                return Err(unknown(O::DOING, &fault));
             }
+            if remedy == Remedy::Lost && progress.is_unknown() {
+                self.lose(connection);
+                let problem = "the connection was lost after the statement was sent";
+                return Err(Error::unknown_outcome(O::DOING, problem));
+            }
+            // The last part of the time is for telling why.
+            let is_time_left = Instant::now() + self.options.deadline / 8 < until;
+            if !tries.again(remedy, is_time_left) {
+                return Err(error(O::DOING, &fault));
+            }
+            mended = match Box::pin(self.mend(connection, remedy)).await? {
+                Mended::Same(connection) => Some(connection),
+                Mended::Another => None,
+                Mended::Nothing => return Err(error(O::DOING, &fault)),
+            };
+        }
+    }
+
+    /// An operation was refused by what the table had when it was last looked at. A column may be
+    /// wider by now, or there.
+    fn refused(&self, error: Error) -> Error {
+        if error.is_overflow() || error.is_config() {
+            self.doubted.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+
+    async fn repair(&self, connection: Connection<'_>, fault: &Fault) {
+        let Fault::Sql(fault) = fault else { return };
+        match remedy(fault) {
+            Remedy::Repeat | Remedy::None => {}
+            // Without success the operations fail by themselves, each with its own error.
+            remedy => drop(self.mend(connection, remedy).await),
         }
     }
 
@@ -179,17 +206,42 @@ impl Shared {
         self.pool.suspect();
     }
 
-    /// Looks at the table again and says whether a second try can end otherwise.
-    async fn renew(connection: &mut Connection<'_>, fault: &mysql_async::Error) -> Result<bool> {
-        let again = async {
-            let before = connection.known.clone();
-            connection.forget_prepared().await?;
-            connection.inspect().await?;
-            Ok(before.statements.schema != connection.statements().schema)
-        };
-        let changed: Result<bool, Fault> = again.await;
-        let changed = changed.map_err(|fault| fault.into_error(inspect::DOING))?;
-        Ok(changed || remedy(fault) == Remedy::Prepare)
+    /// Prepares for a second try: on the same connection where statements were made anew, since
+    /// another one may have old ones still.
+    async fn mend<'s>(&self, mut connection: Connection<'s>, remedy: Remedy) -> Result<Mended<'s>> {
+        match remedy {
+            Remedy::Inspect | Remedy::Prepare => {
+                let before = Arc::clone(connection.statements());
+                let looked = async {
+                    connection.forget_prepared().await?;
+                    connection.inspect().await
+                };
+                let looked: Result<(), Fault> = looked.await;
+                looked.map_err(|fault| fault.into_error(INSPECTING))?;
+                // A table that is as it was refuses the same statement again.
+                let is_same = Arc::ptr_eq(&before, connection.statements());
+                Ok(match is_same && remedy == Remedy::Inspect {
+                    true => Mended::Nothing,
+                    false => Mended::Same(connection),
+                })
+            }
+            Remedy::Leave => {
+                let host = connection.host();
+                connection.discard();
+                // The others lead to the same server.
+                self.pool.leave(host);
+                Ok(Mended::Another)
+            }
+            Remedy::Repeat => {
+                drop(connection);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                Ok(Mended::Another)
+            }
+            Remedy::Lost | Remedy::Unknown | Remedy::None => {
+                self.lose(connection);
+                Ok(Mended::Another)
+            }
+        }
     }
 
     async fn connection<'s>(
@@ -200,17 +252,22 @@ impl Shared {
     ) -> Result<Connection<'s>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = self.pool.get(doing, until.into()).await?;
-        if let Some(known) = known {
+        let is_first = known.is_none();
+        if !is_first && !self.doubted.swap(false, Ordering::Relaxed) {
+            let known = known.unwrap_or_else(|| self.creating());
             return Ok(Connection::new(held, known, self, progress));
         }
         let mut connection = Connection::new(held, self.creating(), self, progress);
-        let first = async {
-            if self.options.create {
+        let look = async {
+            if is_first && self.options.create {
                 Self::make_table(&mut connection).await?;
             }
             connection.inspect().await
         };
-        Box::pin(first).await.map_err(|fault| fault.into_error(inspect::DOING))?;
+        if let Err(fault) = Box::pin(look).await {
+            self.doubted.store(!is_first, Ordering::Relaxed);
+            return Err(fault.into_error(INSPECTING));
+        }
         Ok(connection)
     }
 
@@ -227,5 +284,59 @@ impl Shared {
             Err(_) if connection.has_table().await? => Ok(false),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+impl Batches for Shared {
+    type Ready = Ready;
+
+    async fn single<O: Operation>(
+        &self,
+        operation: O,
+        until: tokio::time::Instant,
+    ) -> Result<O::Output> {
+        let until = until.into_std();
+        let progress = Progress::new(until);
+        // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
+        let attempts = pin!(self.attempts(&operation, until, &progress));
+        progress.bounded(O::DOING, attempts).await
+    }
+
+    async fn ready(&self, doing: &'static str, until: tokio::time::Instant) -> Result<Ready> {
+        let until = until.into_std();
+        let progress = Progress::new(until);
+        let work = pin!(async {
+            self.connection(doing, until, &progress).await.and_then(Connection::into_ready)
+        });
+        progress.bounded(doing, work).await
+    }
+
+    async fn batch<O: Operation>(
+        &self,
+        batch: O,
+        ready: Ready,
+        until: tokio::time::Instant,
+    ) -> Result<O::Output, Failed> {
+        let progress = Progress::new(until.into_std());
+        let work = pin!(async {
+            let mut connection = Connection::new(ready.held, ready.known, self, &progress);
+            Ok(match batch.run(&mut connection).await {
+                Ok(output) => Ok(output),
+                Err(_) if progress.is_unknown() => Err(Failed::Unknown),
+                Err(fault) => {
+                    Box::pin(self.repair(connection, &fault)).await;
+                    Err(Failed::Undone)
+                }
+            })
+        });
+        match progress.bounded(O::DOING, work).await {
+            Ok(result) => result,
+            Err(error) if error.is_unknown_outcome() => Err(Failed::Unknown),
+            Err(_) => Err(Failed::Undone),
+        }
+    }
+
+    fn has_no_batches(&self) -> bool {
+        false
     }
 }

@@ -7,7 +7,7 @@ use crate::store::statements::{Files, Names, Statements, files, index_name};
 use crate::table::{Schema, Table};
 
 pub(super) const DIALECT: Dialect = Dialect { quote: '`', placeholder: '?', numbered: false };
-const FILES: Files = files!("mysql");
+const FILES: Files = files!("mysql", finds);
 /// The longest name that the server takes.
 const MAX_INDEX_NAME: usize = 64;
 
@@ -69,9 +69,10 @@ fn short(name: String, column: &str) -> String {
     if name.len() <= MAX_INDEX_NAME { name } else { format!("index_on_{column}") }
 }
 
-/// The statement with as many placeholders as there are keys.
+/// The statement with as many placeholders as there are keys or ids.
 pub(super) fn with_keys(statement: &Statement, keys: usize) -> String {
-    let Some(wanted) = statement.params.iter().position(|param| *param == Param::Keys) else {
+    let is_list = |param: &Param| matches!(param, Param::Keys | Param::Ids);
+    let Some(wanted) = statement.params.iter().position(is_list) else {
         return statement.sql.clone();
     };
     let (mut quoted, mut seen) = (false, 0);

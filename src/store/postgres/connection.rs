@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
@@ -12,13 +12,16 @@ use tokio::time::timeout_at;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, RowStream};
 
-use super::error::{Remedy, error, remedy};
-use super::inspect;
-use super::rows::{arg, type_of};
+use super::error::{error, is_duplicate, remedy};
+use super::rows::{self, arg, type_of};
 use super::shared::Shared;
+use super::{inspect, many};
 use crate::error::{Error, Result};
+use crate::record::{Record, Row as TableRow, Saved};
 use crate::sql::{Param, Statement};
 use crate::store::call::Call;
+use crate::store::lane::Change;
+use crate::store::server::{self, Progress, Remedy};
 use crate::store::statements::Statements;
 use crate::table::Table;
 
@@ -55,46 +58,6 @@ impl Fault {
     }
 }
 
-/// How far an operation has come, for whoever has to say why it did not end.
-pub(super) struct Progress {
-    step: AtomicU8,
-    until: Instant,
-}
-
-/// It waits for a connection.
-const WAITING: u8 = 0;
-/// It has one, and nothing that writes is on its way.
-const CONNECTED: u8 = 1;
-/// A statement that writes was sent and its answer has not come.
-const WRITING: u8 = 2;
-
-impl Progress {
-    /// Of an operation that begins, with its deadline.
-    pub(super) fn new(until: Instant) -> Self {
-        Self { step: AtomicU8::new(WAITING), until }
-    }
-
-    /// Whoever gives up now does not know whether the change was made.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.step.load(Ordering::Relaxed) == WRITING
-    }
-
-    /// The error of an operation that was given up before it wrote.
-    pub(super) fn timeout(&self, doing: &'static str) -> Error {
-        Error::timeout(
-            doing,
-            match self.step.load(Ordering::Relaxed) {
-                WAITING => "no connection could be had by the deadline",
-                _ => "the server did not answer by the deadline",
-            },
-        )
-    }
-
-    fn set(&self, step: u8) {
-        self.step.store(step, Ordering::Relaxed);
-    }
-}
-
 /// A connection and the statements that fit the table, for one operation.
 pub(super) struct Connection<'s> {
     /// Always there until it is dropped.
@@ -120,7 +83,7 @@ impl<'s> Connection<'s> {
         progress: &'s Progress,
     ) -> Self {
         let busy = AtomicBool::new(false);
-        progress.set(CONNECTED);
+        progress.connected();
         Self { object: Some(object), statements, shared, progress, busy }
     }
 
@@ -150,7 +113,7 @@ impl<'s> Connection<'s> {
     }
 
     /// Runs a statement that only reads.
-    pub(super) async fn rows(
+    async fn rows(
         &self,
         call: &Call<'_>,
         mut each: impl FnMut(Row) -> Result<(), Fault> + Send,
@@ -179,24 +142,6 @@ impl<'s> Connection<'s> {
         Ok(object.query_raw(&prepared, args).await?)
     }
 
-    /// Runs a statement that writes, as a transaction of its own; the number of rows it wrote.
-    pub(super) async fn execute(&self, call: &Call<'_>) -> Result<u64, Fault> {
-        let work = async {
-            let statement = self.statements.get(call.name, call.flags)?;
-            let object = self.object()?;
-            if self.shared.is_pgbouncer() {
-                return self.execute_pooled(object, statement, call).await;
-            }
-            let prepared = self.prepared(object, statement).await?;
-            let args = statement.params.iter().map(|param| arg(*param, &call.values));
-            self.progress.set(WRITING);
-            let result = object.execute_raw(&prepared, args).await;
-            self.answered(&result);
-            Ok(result?)
-        };
-        self.busily(pin!(work)).await
-    }
-
     /// Runs a statement that writes and answers with rows, as a transaction of its own. The rows are
     /// worth nothing before the end: only then the transaction is committed.
     pub(super) async fn execute_returning(
@@ -209,7 +154,7 @@ impl<'s> Connection<'s> {
             let object = self.object()?;
             let prepared = self.prepared(object, statement).await?;
             let args = statement.params.iter().map(|param| arg(*param, &call.values));
-            self.progress.set(WRITING);
+            self.progress.writing();
             let sent = async {
                 let mut rows = Vec::new();
                 let mut stream = pin!(object.query_raw(&prepared, args).await?);
@@ -240,7 +185,7 @@ impl<'s> Connection<'s> {
             .iter()
             .map(|(arg, kind)| (arg as &(dyn tokio_postgres::types::ToSql + Sync), kind.clone()))
             .collect();
-        self.progress.set(WRITING);
+        self.progress.writing();
         let (begun, written, committed) = tokio::join!(
             biased; // In this order they are sent.
             object.batch_execute(&self.shared.begin),
@@ -257,7 +202,7 @@ impl<'s> Connection<'s> {
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Fault> {
         let work = async {
             let object = self.object()?;
-            self.progress.set(WRITING);
+            self.progress.writing();
             let result = object.batch_execute(sql).await;
             self.answered(&result);
             Ok(result?)
@@ -269,14 +214,6 @@ impl<'s> Connection<'s> {
     pub(super) async fn has_table(&self, table: &Table) -> Result<bool, Fault> {
         let work = async { inspect::find(self.object()?, table).await };
         Ok(self.busily(pin!(work)).await?.is_some())
-    }
-
-    /// Looks at the table and learns what it has.
-    pub(super) async fn inspect(&mut self) -> Result<(), Fault> {
-        let work = async { self.shared.inspect(self.object()?).await };
-        let found = self.busily(pin!(work)).await?;
-        self.statements = found;
-        Ok(())
     }
 
     async fn prepared(
@@ -295,8 +232,9 @@ impl<'s> Connection<'s> {
     /// Notes whether the server's answer is known: an error that it reported is an answer, unless
     /// it speaks of the connection.
     fn answered<T>(&self, result: &Result<T, tokio_postgres::Error>) {
-        let lost = result.as_ref().is_err_and(|fault| remedy(fault) == Remedy::Lost);
-        self.progress.set(if lost { WRITING } else { CONNECTED });
+        if !result.as_ref().is_err_and(|fault| remedy(fault) == Remedy::Lost) {
+            self.progress.connected();
+        }
     }
 
     /// The work is pinned where it is made, so that its kilobytes are not moved.
@@ -308,6 +246,81 @@ impl<'s> Connection<'s> {
         let result = work.await;
         self.busy.store(false, Ordering::Relaxed);
         result
+    }
+}
+
+impl server::Connection for Connection<'_> {
+    type Fault = Fault;
+
+    fn statements(&self) -> &Arc<Statements> {
+        &self.statements
+    }
+
+    fn is_duplicate(fault: &Fault) -> bool {
+        matches!(fault, Fault::Sql(fault) if is_duplicate(fault))
+    }
+
+    async fn records(
+        &mut self,
+        call: &Call<'_>,
+        mut each: impl FnMut(Record) + Send,
+    ) -> Result<(), Fault> {
+        self.rows(call, |row| Ok(rows::record(row)?.into_iter().for_each(&mut each))).await
+    }
+
+    async fn found(
+        &mut self,
+        call: &Call<'_>,
+        mut each: impl FnMut(Record, Option<bool>) + Send,
+    ) -> Result<(), Fault> {
+        let mut each = |(record, is_alive)| each(record, is_alive);
+        self.rows(call, |row| Ok(rows::found(row)?.into_iter().for_each(&mut each))).await
+    }
+
+    async fn scanned(
+        &mut self,
+        call: &Call<'_>,
+        mut each: impl FnMut(TableRow) + Send,
+    ) -> Result<(), Fault> {
+        self.rows(call, |row| rows::row(row).map(&mut each)).await
+    }
+
+    async fn exists(&mut self, call: &Call<'_>) -> Result<bool, Fault> {
+        let mut found = false;
+        let each = |_| {
+            found = true;
+            Ok(())
+        };
+        self.rows(call, each).await?;
+        Ok(found)
+    }
+
+    async fn execute(&mut self, call: &Call<'_>) -> Result<u64, Fault> {
+        let work = async {
+            let statement = self.statements.get(call.name, call.flags)?;
+            let object = self.object()?;
+            if self.shared.is_pgbouncer() {
+                return self.execute_pooled(object, statement, call).await;
+            }
+            let prepared = self.prepared(object, statement).await?;
+            let args = statement.params.iter().map(|param| arg(*param, &call.values));
+            self.progress.writing();
+            let result = object.execute_raw(&prepared, args).await;
+            self.answered(&result);
+            Ok(result?)
+        };
+        self.busily(pin!(work)).await
+    }
+
+    async fn change_many(&mut self, changes: &[Change]) -> Result<Vec<Option<Saved>>, Fault> {
+        many::change(self, changes).await
+    }
+
+    async fn inspect(&mut self) -> Result<(), Fault> {
+        let work = async { self.shared.inspect(self.object()?).await };
+        let found = self.busily(pin!(work)).await?;
+        self.statements = found;
+        Ok(())
     }
 }
 

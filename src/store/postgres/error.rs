@@ -6,23 +6,7 @@
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::{Error, Kind};
-
-/// What to do about a statement that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Remedy {
-    /// The statement no longer fits the table: look at it again.
-    Inspect,
-    /// The server has forgotten the statement or its plan: prepare it anew.
-    Prepare,
-    /// The server rolled it back for the sake of others: try again.
-    Repeat,
-    /// The server takes no writes any more, for instance a demoted primary: use another one.
-    Leave,
-    /// The connection is gone, and what was sent with it.
-    Lost,
-    /// Nothing would help.
-    None,
-}
+use crate::store::server::Remedy;
 
 /// What helps against this error.
 pub(super) fn remedy(error: &tokio_postgres::Error) -> Remedy {

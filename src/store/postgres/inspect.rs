@@ -7,9 +7,8 @@ use tokio_postgres::types::Type;
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
+use crate::store::server::INSPECTING;
 use crate::table::{Schema, Table};
-
-pub(super) const DOING: &str = "looking at the sessions table";
 
 /// A table's schema and what only PostgreSQL's statements need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,5 +135,5 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
 }
 
 fn missing(problem: String) -> Error {
-    Error::new(Kind::Schema, DOING, problem)
+    Error::new(Kind::Schema, INSPECTING, problem)
 }

@@ -4,9 +4,7 @@ mod connect;
 mod connection;
 mod error;
 mod inspect;
-mod lanes;
 mod many;
-mod operations;
 mod options;
 mod pool;
 mod rows;
@@ -18,9 +16,8 @@ use std::sync::Arc;
 
 pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
-use self::lanes::Lanes;
-use self::operations::{Clear, Delete, Destroy, Find, Inspect, Rekey, Rows, Touch, Write};
 use self::shared::Shared;
+use super::server::{Clear, Delete, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch, Write};
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
@@ -35,7 +32,7 @@ use crate::table::Schema;
 #[derive(Clone)]
 pub struct PostgresStore {
     shared: Arc<Shared>,
-    lanes: Option<Lanes>,
+    lanes: Option<Lanes<Shared>>,
 }
 
 impl PostgresStore {
@@ -84,13 +81,12 @@ impl PostgresStore {
     }
 
     pub(super) async fn from_builder(options: PostgresBuilder) -> Result<Self> {
-        let (lazy, has_lanes) = (options.lazy, options.lanes);
+        let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options)?);
         if !lazy {
             shared.open().await?;
         }
-        let lanes = has_lanes.then(|| Lanes::new(&shared));
-        Ok(Self { shared, lanes })
+        Ok(Self { lanes: shared.lanes(), shared })
     }
 }
 

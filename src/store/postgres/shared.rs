@@ -1,52 +1,31 @@
 //! What all clones of a store share: the pool, what the table was found to have, and the way in
 //! which an operation is tried.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout_at;
-
-use super::connection::{Connection, Fault, Progress, Ready};
-use super::error::{Remedy, error, remedy};
+use super::connection::{Connection, Fault, Ready};
+use super::error::{error, remedy};
 use super::inspect;
-use super::operations::Operation;
 use super::options::PostgresBuilder;
 use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
+use crate::store::server::{
+    Batches, Connection as _, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+};
 use crate::store::statements::{Name, Statements};
 
-/// A write that is under way when the deadline passes may be answered a moment later: that nothing
-/// was written is worth more than that nobody knows.
-const LAST_WORD: Duration = Duration::from_millis(200);
-/// Connections of the pool that turn out dead one after another, and changes of the table that follow
-/// each other, before an operation gives up.
-const HELPS: u32 = 3;
-
-/// How often an operation was helped, so that there is an end to it.
-#[derive(Default)]
-struct Tries {
-    helped: u32,
-    left: bool,
-}
-
-impl Tries {
-    /// Whether it makes sense to try once more.
-    fn again(&mut self, remedy: Remedy, is_time_left: bool) -> bool {
-        match remedy {
-            Remedy::Lost | Remedy::Inspect | Remedy::Prepare => {
-                self.helped += 1;
-                self.helped <= HELPS
-            }
-            Remedy::Leave => !std::mem::replace(&mut self.left, true),
-            Remedy::Repeat => is_time_left,
-            Remedy::None => false,
-        }
-    }
-}
+/// Operations in a batch: more would save nothing more, and wait longer.
+const COUNT: usize = 64;
+/// Bytes that a batch brings. Beyond, a statement for each is faster, since several connections
+/// share the work.
+const BYTES: usize = 64 << 10;
+/// A save of so many bytes gains nothing from company.
+const LARGE: usize = 16 << 10;
 
 pub(super) struct Shared {
     pub(super) options: PostgresBuilder,
@@ -77,9 +56,22 @@ impl Shared {
         self.pool.is_pgbouncer()
     }
 
-    /// How many connections there may be.
-    pub(super) fn max_connections(&self) -> usize {
-        self.pool.max_size()
+    /// Lanes over these connections, if they are wanted. Behind a transaction pooler they are not
+    /// used.
+    pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
+        // The other connections are for what goes singly. Each change waits for the disk, and the
+        // fewer go out at a time the more share that wait.
+        let connections = self.pool.max_size();
+        let limits = Limits {
+            finds: connections / 2,
+            changes: connections / 4,
+            queue: self.options.queue,
+            count: COUNT,
+            bytes: BYTES,
+            large: LARGE,
+            deadline: self.options.deadline,
+        };
+        self.options.lanes.then(|| Lanes::new(self, limits))
     }
 
     /// Closes the connections that are idle, and each other one when its operation ends.
@@ -93,63 +85,12 @@ impl Shared {
         let progress = Progress::new(until);
         let doing = "connecting to PostgreSQL";
         let work = pin!(async { self.connection(doing, until, &progress).await.map(drop) });
-        self.bounded(doing, until, &progress, work).await
+        progress.bounded(doing, work).await
     }
 
     /// Runs an operation; it ends by the deadline.
     pub(super) async fn run<O: Operation>(&self, operation: O) -> Result<O::Output> {
-        self.run_until(operation, Instant::now() + self.options.deadline).await
-    }
-
-    /// The same with the time that is left of the deadline.
-    pub(super) async fn run_until<O: Operation>(
-        &self,
-        operation: O,
-        until: Instant,
-    ) -> Result<O::Output> {
-        let progress = Progress::new(until);
-        // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
-        let attempts = pin!(self.attempts(&operation, until, &progress));
-        self.bounded(O::DOING, until, &progress, attempts).await
-    }
-
-    /// A connection for a batch, with the statements that fit the table.
-    pub(super) async fn ready(&self, doing: &'static str, until: Instant) -> Result<Ready> {
-        let progress = Progress::new(until);
-        let work = pin!(async {
-            self.connection(doing, until, &progress).await.and_then(Connection::into_ready)
-        });
-        self.bounded(doing, until, &progress, work).await
-    }
-
-    /// Runs a batch once. Whatever went wrong, it is put right for those who come after.
-    pub(super) async fn run_batch<O: Operation>(
-        &self,
-        batch: O,
-        ready: Ready,
-        until: Instant,
-    ) -> Result<O::Output, Failed> {
-        if self.is_pgbouncer() {
-            // Connecting has found out; those that waited for it go as all others do there.
-            return Err(Failed::Undone);
-        }
-        let progress = Progress::new(until);
-        let work = pin!(async {
-            let mut connection = Connection::new(ready.object, ready.statements, self, &progress);
-            Ok(match batch.run(&mut connection).await {
-                Ok(output) => Ok(output),
-                Err(Fault::Sql(_)) if progress.is_unknown() => Err(Failed::Unknown),
-                Err(fault) => {
-                    Box::pin(self.repair(connection, &fault)).await;
-                    Err(Failed::Undone)
-                }
-            })
-        });
-        match self.bounded(O::DOING, until, &progress, work).await {
-            Ok(result) => result,
-            Err(error) if error.is_unknown_outcome() => Err(Failed::Unknown),
-            Err(_) => Err(Failed::Undone),
-        }
+        self.single(operation, (Instant::now() + self.options.deadline).into()).await
     }
 
     async fn repair(&self, connection: Connection<'_>, fault: &Fault) {
@@ -172,7 +113,7 @@ impl Shared {
             let connection = Connection::new(object, statements, self, &progress);
             self.make_table(&connection).await.map_err(|fault| fault.into_error(doing))
         });
-        self.bounded(doing, until, &progress, work).await
+        progress.bounded(doing, work).await
     }
 
     /// Looks at the table, renders statements for what it has, and keeps them for everybody.
@@ -190,28 +131,6 @@ impl Shared {
 
     fn learn(&self, statements: Option<Arc<Statements>>) {
         *self.statements.write().unwrap_or_else(PoisonError::into_inner) = statements;
-    }
-
-    async fn bounded<T>(
-        &self,
-        doing: &'static str,
-        until: Instant,
-        progress: &Progress,
-        mut work: Pin<&mut (impl Future<Output = Result<T>> + Send)>,
-    ) -> Result<T> {
-        if let Ok(result) = timeout_at(until.into(), &mut work).await {
-            return result;
-        }
-        if !progress.is_unknown() {
-            return Err(progress.timeout(doing));
-        }
-        match timeout_at((until + LAST_WORD).into(), work).await {
-            Ok(result) => result,
-            Err(_) if progress.is_unknown() => {
-                Err(Error::unknown_outcome(doing, "the server did not answer by the deadline"))
-            }
-            Err(_) => Err(progress.timeout(doing)),
-        }
     }
 
     async fn attempts<O: Operation>(
@@ -267,7 +186,7 @@ impl Shared {
             Remedy::Inspect | Remedy::Prepare => {
                 connection.forget_prepared()?;
                 let found = connection.inspect().await;
-                found.map_err(|fault| fault.into_error(inspect::DOING))?;
+                found.map_err(|fault| fault.into_error(INSPECTING))?;
                 return Ok(Some(connection));
             }
             Remedy::Leave => {
@@ -279,7 +198,7 @@ impl Shared {
                 drop(connection);
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            Remedy::Lost | Remedy::None => connection.discard(),
+            Remedy::Lost | Remedy::Unknown | Remedy::None => connection.discard(),
         }
         Ok(None)
     }
@@ -303,7 +222,7 @@ impl Shared {
             }
             connection.inspect().await
         };
-        Box::pin(first).await.map_err(|fault| fault.into_error(inspect::DOING))?;
+        Box::pin(first).await.map_err(|fault| fault.into_error(INSPECTING))?;
         Ok(connection)
     }
 
@@ -324,5 +243,63 @@ impl Shared {
             Err(_) if connection.has_table(&self.options.table).await? => Ok(false),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+impl Batches for Shared {
+    type Ready = Ready;
+
+    async fn single<O: Operation>(
+        &self,
+        operation: O,
+        until: tokio::time::Instant,
+    ) -> Result<O::Output> {
+        let until = until.into_std();
+        let progress = Progress::new(until);
+        // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
+        let attempts = pin!(self.attempts(&operation, until, &progress));
+        progress.bounded(O::DOING, attempts).await
+    }
+
+    async fn ready(&self, doing: &'static str, until: tokio::time::Instant) -> Result<Ready> {
+        let until = until.into_std();
+        let progress = Progress::new(until);
+        let work = pin!(async {
+            self.connection(doing, until, &progress).await.and_then(Connection::into_ready)
+        });
+        progress.bounded(doing, work).await
+    }
+
+    async fn batch<O: Operation>(
+        &self,
+        batch: O,
+        ready: Ready,
+        until: tokio::time::Instant,
+    ) -> Result<O::Output, Failed> {
+        if self.is_pgbouncer() {
+            // Connecting has found out; those that waited for it go as all others do there.
+            return Err(Failed::Undone);
+        }
+        let progress = Progress::new(until.into_std());
+        let work = pin!(async {
+            let mut connection = Connection::new(ready.object, ready.statements, self, &progress);
+            Ok(match batch.run(&mut connection).await {
+                Ok(output) => Ok(output),
+                Err(Fault::Sql(_)) if progress.is_unknown() => Err(Failed::Unknown),
+                Err(fault) => {
+                    Box::pin(self.repair(connection, &fault)).await;
+                    Err(Failed::Undone)
+                }
+            })
+        });
+        match progress.bounded(O::DOING, work).await {
+            Ok(result) => result,
+            Err(error) if error.is_unknown_outcome() => Err(Failed::Unknown),
+            Err(_) => Err(Failed::Undone),
+        }
+    }
+
+    fn has_no_batches(&self) -> bool {
+        self.is_pgbouncer()
     }
 }

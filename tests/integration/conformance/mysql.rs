@@ -125,6 +125,15 @@ layouts! {
         const SCHEMA: &'static str = RAILS;
     } store races manager merges times maintenance maintenance_times;
 
+    /// The same with a connection for each operation, without lanes.
+    Plain plain {
+        const SCHEMA: &'static str = RAILS;
+
+        fn builder(builder: MySqlBuilder) -> MySqlBuilder {
+            builder.lanes(false)
+        }
+    } store races manager merges times maintenance maintenance_times;
+
     /// As the gem's own `create_table!` makes it: no times, the id may be NULL.
     Gem gem {
         const SCHEMA: &'static str = "

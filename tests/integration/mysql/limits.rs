@@ -1,6 +1,8 @@
 //! Data that do not fit: found out before anything is sent.
 
-use sqlbypass::{Error, MySqlStore, SessionId};
+use std::time::Duration;
+
+use sqlbypass::{Error, Lookup, MySqlStore, Saved, SessionId, Store, Timeouts};
 
 use super::{GEM, Place, data, insert, new_id, start, update};
 use crate::servers::{MariaDb, Proxy};
@@ -110,6 +112,31 @@ async fn a_packet_is_never_larger_than_the_server_takes() {
         }
         assert_eq!(proxy.connections(), connections, "a connection was lost");
     }
+}
+
+/// What was known when data were refused may be out of date: whoever comes next looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_column_that_was_made_wider_is_noticed() {
+    if !MariaDb::available() {
+        return;
+    }
+    let (place, store, proxy, id) = on(MariaDb::shared(), "tinytext").await;
+    let (text, long) = ("x".repeat(300), "x".repeat(65_536));
+    refused(&store, &proxy, &id, &text).await;
+    place.run("ALTER TABLE sessions MODIFY data text").await;
+    assert!(update(&store, &id, text.clone()).await.unwrap_err().is_overflow());
+    assert_eq!(update(&store, &id, text).await.unwrap(), Saved::Applied);
+    assert!(update(&store, &id, long.clone()).await.unwrap_err().is_overflow());
+    place.run("ALTER TABLE sessions MODIFY data mediumtext").await;
+    assert_eq!(update(&store, &id, long.clone()).await.unwrap(), Saved::Applied);
+    assert_eq!(data(&store, &id).await.unwrap(), long);
+
+    // So with a column that a timeout needs.
+    let hour = Some(Duration::from_secs(3_600));
+    let lookup = Lookup::new(&id).timeouts(Timeouts { idle: hour, lifetime: None });
+    assert!(store.find(&lookup).await.unwrap_err().is_config());
+    place.run("ALTER TABLE sessions ADD updated_at datetime(6) DEFAULT UTC_TIMESTAMP(6)").await;
+    assert!(store.find(&lookup).await.unwrap().is_some());
 }
 
 /// The column is made narrower while the store is open: the server refuses, and the store learns why.

@@ -4,11 +4,33 @@
 mod collation;
 mod connect;
 mod faults;
+mod lanes;
 mod limits;
 mod promises;
 mod schema;
 mod tls;
 mod trips;
+
+/// The same without lanes.
+#[path = "."]
+mod plain {
+    use super::{AnyPlace, GEM, RAILS, data, insert, new_id, start, update};
+
+    type Place = AnyPlace<false>;
+
+    #[allow(clippy::duplicate_mod)]
+    #[path = "faults.rs"]
+    mod faults;
+    #[allow(clippy::duplicate_mod)]
+    #[path = "limits.rs"]
+    mod limits;
+    #[allow(clippy::duplicate_mod)]
+    #[path = "promises.rs"]
+    mod promises;
+    #[allow(clippy::duplicate_mod)]
+    #[path = "schema.rs"]
+    mod schema;
+}
 
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{Conn, Params};
@@ -33,13 +55,15 @@ const GEM: &str = "
         id int NOT NULL AUTO_INCREMENT PRIMARY KEY, session_id varchar(255), data text,
         UNIQUE INDEX index_sessions_on_session_id (session_id))";
 
-/// A database of its own with a table, and a connection beside the store's.
-struct Place {
+/// A database of its own with a table, and a connection beside the store's, which has lanes or not.
+struct AnyPlace<const LANES: bool> {
     raw: Mutex<Conn>,
     database: String,
 }
 
-impl Place {
+type Place = AnyPlace<true>;
+
+impl<const LANES: bool> AnyPlace<LANES> {
     /// On the server that most tests share, with the table that Rails makes.
     async fn shared() -> Self {
         Self::on(MariaDb::shared(), RAILS).await
@@ -54,7 +78,7 @@ impl Place {
 
     /// The store's settings for its table, by the URL that a server has for a database.
     fn builder(&self, url: impl FnOnce(&str) -> String) -> MySqlBuilder {
-        MySqlStore::url(&url(&self.database)).unwrap().max_connections(4)
+        MySqlStore::url(&url(&self.database)).unwrap().lanes(LANES).max_connections(4)
     }
 
     async fn open(&self) -> MySqlStore {

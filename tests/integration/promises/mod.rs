@@ -2,6 +2,7 @@
 
 pub(crate) mod deadlines;
 mod everywhere;
+pub(crate) mod lanes;
 pub(crate) mod load;
 pub(crate) mod races;
 pub(crate) mod secrets;

@@ -38,6 +38,11 @@ pub(crate) struct Link {
     /// Which of the hosts it leads to.
     pub(crate) host: usize,
     pub(crate) used: Instant,
+    pub(crate) is_mariadb: bool,
+    /// How many seconds a statement waits for a row's lock.
+    pub(crate) lock_wait: u128,
+    /// A transaction may be open: nobody else may use it.
+    pub(crate) open: bool,
 }
 
 /// Makes the connections of a pool.
@@ -295,15 +300,25 @@ impl Connector {
             max_packet: described.max_packet,
             host,
             used: Instant::now(),
+            is_mariadb: described.is_mariadb,
+            lock_wait: self.lock_wait(),
+            open: false,
         })
+    }
+
+    /// In whole seconds, one at least.
+    fn lock_wait(&self) -> u128 {
+        (self.millis() / 2).div_ceil(1_000)
+    }
+
+    fn millis(&self) -> u128 {
+        self.deadline.as_millis().clamp(1, 365 * 86_400_000)
     }
 
     /// What holds for the connection as long as it lasts. The server ends what it works on shortly
     /// after the operation's own deadline; MySQL does so for reads alone.
     fn settings(&self, server: &Described) -> String {
-        let millis = self.deadline.as_millis().clamp(1, 365 * 86_400_000);
-        // In whole seconds, one at least.
-        let lock = (millis / 2).div_ceil(1_000);
+        let (millis, lock) = (self.millis(), self.lock_wait());
         let mut sql = format!(
             "SET NAMES utf8mb4, SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION autocommit = 1, \
              SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock}"
@@ -375,7 +390,7 @@ impl Manager for Connect {
 
     async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Failure> {
         let dead = || RecycleError::message("the connection is gone");
-        if link.conn.is_disconnected() {
+        if link.conn.is_disconnected() || link.open {
             return Err(dead());
         }
         let doubts = *self.0.doubts();

@@ -1,0 +1,127 @@
+//! A batch's changes in one transaction.
+//!
+//! Nothing in it waits for a lock: a row that somebody else has locked would hold up its neighbours.
+//! Until COMMIT is sent a failure of any kind means that nothing was applied, since the server rolls
+//! back what it has of a connection that is gone.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Statement, Value};
+
+use super::connection::{Fault, write};
+use super::error::{is_duplicate, remedy};
+use super::pool::Held;
+use crate::error::Error;
+use crate::store::server::Remedy;
+
+/// A statement of a transaction.
+pub(super) struct Step {
+    pub(super) statement: Statement,
+    pub(super) args: Vec<Value>,
+    /// Whether it can meet an id that is taken.
+    pub(super) sets_id: bool,
+}
+
+/// What a statement has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    Row,
+    Nothing,
+    /// A row that has the new id already.
+    Taken,
+}
+
+/// What each step has met, or why nothing was applied; and whether that is known for sure.
+pub(super) type Ended = (Result<Vec<Met>, Fault>, bool);
+
+/// Runs the steps: `at_once` as one command, if each meets its row; else one by one. The connection
+/// is marked as open for as long as it must not be used for anything else.
+pub(super) async fn transact(held: &mut Held, steps: Vec<Step>, at_once: bool) -> Ended {
+    if at_once {
+        match all(held, &steps).await {
+            Ok(true) => return commit(held, vec![Met::Row; steps.len()]).await,
+            // Which of them met nothing is not told. Once more, with an answer for each.
+            Ok(false) if roll_back(held).await => {}
+            Ok(false) => return (Err(kept()), false),
+            Err(fault) => return undo(held, fault).await,
+        }
+    }
+    match each(held, steps).await {
+        Ok(met) => commit(held, met).await,
+        Err(fault) => undo(held, fault).await,
+    }
+}
+
+/// Whether each step has met its row, and no id was taken.
+async fn all(held: &mut Held, steps: &[Step]) -> Result<bool, Fault> {
+    let Some(first) = steps.first() else { return Ok(true) };
+    begin(held).await?;
+    let args: Vec<_> = steps.iter().map(|step| step.args.clone()).collect();
+    match held.conn.exec_batch(&first.statement, args).await {
+        Ok(()) => Ok(held.conn.affected_rows() == steps.len() as u64),
+        Err(fault) if first.sets_id && is_duplicate(&fault) => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+async fn each(held: &mut Held, steps: Vec<Step>) -> Result<Vec<Met>, Fault> {
+    begin(held).await?;
+    let mut met = Vec::with_capacity(steps.len());
+    for Step { statement, args, sets_id } in steps {
+        met.push(match write(held, statement, args).await {
+            Ok(0) => Met::Nothing,
+            Ok(_) => Met::Row,
+            // This ends the statement alone; what else fails may have ended the transaction.
+            Err(Fault::Sql(fault)) if sets_id && is_duplicate(&fault) => Met::Taken,
+            Err(fault) => return Err(fault),
+        });
+    }
+    Ok(met)
+}
+
+async fn begin(held: &mut Held) -> Result<(), Fault> {
+    held.open = true;
+    // MySQL's least is a second.
+    let wait = if held.is_mariadb { 0 } else { 1 };
+    let sql = format!("SET SESSION innodb_lock_wait_timeout = {wait}; BEGIN");
+    Ok(held.conn.query_drop(sql).await?)
+}
+
+/// The setting as single statements have it.
+fn settled(held: &Held) -> String {
+    format!("SET SESSION innodb_lock_wait_timeout = {}", held.lock_wait)
+}
+
+async fn commit(held: &mut Held, met: Vec<Met>) -> Ended {
+    let sql = format!("COMMIT; {}", settled(held));
+    match held.conn.query_iter(sql).await {
+        Ok(settling) => {
+            held.open = settling.drop_result().await.is_err();
+            (Ok(met), true)
+        }
+        // Of everything else than a conflict the server does not say that it was rolled back.
+        Err(fault) if remedy(&fault) == Remedy::Repeat => undo(held, fault.into()).await,
+        Err(fault) => (Err(fault.into()), false),
+    }
+}
+
+async fn undo(held: &mut Held, fault: Fault) -> Ended {
+    let is_undone = roll_back(held).await;
+    (Err(fault), is_undone)
+}
+
+/// Whether all of it is undone: an engine without transactions keeps what it has, and warns. Where
+/// the server does not answer well the connection stays marked; its end is a rollback.
+async fn roll_back(held: &mut Held) -> bool {
+    if held.conn.query_drop("ROLLBACK").await.is_err() {
+        return true;
+    }
+    let is_undone = held.conn.get_warnings() == 0;
+    let sql = settled(held);
+    held.open = held.conn.query_drop(sql).await.is_err();
+    is_undone
+}
+
+fn kept() -> Fault {
+    let problem = "the table's engine has no transactions";
+    Error::schema("saving a session", problem).advice("use InnoDB, or turn lanes off").into()
+}

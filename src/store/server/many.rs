@@ -1,0 +1,105 @@
+//! Batches on one connection: many operations of one class.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::Connection;
+use super::operations::{Find, Operation, Write};
+use crate::id::StoredId;
+use crate::record::{Insert, Lookup, Record, Save, Saved, Update};
+use crate::store::call::Call;
+use crate::store::lane::Change;
+
+/// Lookups with the same timeouts.
+pub(in crate::store) struct FindMany<'a>(pub(in crate::store) &'a [Lookup]);
+
+impl Operation for FindMany<'_> {
+    type Output = Vec<Option<Option<Record>>>;
+    const DOING: &'static str = Find::DOING;
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<Self::Output, C::Fault> {
+        let Some(first) = self.0.first() else { return Ok(Vec::new()) };
+        let ids = ids(self.0.iter());
+        let call = Call::find_many(connection.statements(), &ids, first.timeouts)?;
+        let mut found = HashMap::with_capacity(ids.len());
+        let each = |record: Record, is_alive| {
+            found.insert(record.id, (record, is_alive));
+        };
+        connection.found(&call, each).await?;
+        Ok(self.0.iter().map(|lookup| Some(answer(lookup, &found))).collect())
+    }
+}
+
+/// A row and whether it is past no timeout, by its id.
+type Found = HashMap<StoredId, (Record, Option<bool>)>;
+
+/// As `find` has it: with two rows the private one is the session, and a raw row does not take the
+/// place of a private one that is past a timeout.
+fn answer(lookup: &Lookup, found: &Found) -> Option<Record> {
+    let alive = |id: StoredId| found.get(&id).filter(|(_, is_alive)| *is_alive == Some(true));
+    let private = found.get(&lookup.private.into());
+    if private.is_some_and(|(_, is_alive)| *is_alive == Some(false)) {
+        return None;
+    }
+    let raw = lookup.legacy.and_then(|id| alive(id.into())).map(|(record, _)| record);
+    let Some((record, _)) = alive(lookup.private.into()) else { return raw.cloned() };
+    Some(Record { legacy_twin: raw.is_some(), ..record.clone() })
+}
+
+/// The ids of these lookups, private and raw.
+pub(super) fn ids<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Vec<Option<&'a [u8]>> {
+    let mut ids = Vec::new();
+    for lookup in lookups {
+        ids.push(Some(lookup.private.as_bytes()));
+        ids.extend(lookup.legacy.as_ref().map(|id| Some(id.as_bytes())));
+    }
+    ids
+}
+
+/// Changes of one class on different ids.
+pub(in crate::store) struct ChangeMany<'a>(pub(in crate::store) &'a [Change]);
+
+impl Operation for ChangeMany<'_> {
+    type Output = Vec<Option<Saved>>;
+    const DOING: &'static str = Write::DOING;
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<Self::Output, C::Fault> {
+        connection.change_many(self.0).await
+    }
+}
+
+/// The changes of a batch with their places in it, in the order of their ids, so that two batches do
+/// not wait for each other. A batch has one class, so all but one are empty.
+#[derive(Default)]
+pub(in crate::store) struct Sorted<'a> {
+    pub(in crate::store) inserts: Vec<(usize, &'a Insert)>,
+    pub(in crate::store) updates: Vec<(usize, Cow<'a, Update>)>,
+    pub(in crate::store) destroys: Vec<(usize, &'a Lookup)>,
+}
+
+impl<'a> Sorted<'a> {
+    pub(in crate::store) fn new(changes: &'a [Change]) -> Self {
+        let mut sorted = Self::default();
+        for (at, change) in changes.iter().enumerate() {
+            match change {
+                Change::Save(Save::Insert(insert)) => sorted.inserts.push((at, insert)),
+                Change::Save(Save::Update(update)) => {
+                    sorted.updates.push((at, Cow::Borrowed(update)));
+                }
+                Change::Touch(id, timeouts) => {
+                    sorted.updates.push((at, Cow::Owned(Change::touch(*id, *timeouts))));
+                }
+                Change::Destroy(lookup) => sorted.destroys.push((at, lookup)),
+            }
+        }
+        sorted.inserts.sort_unstable_by_key(|(_, insert)| insert.id);
+        sorted.updates.sort_unstable_by(|(_, a), (_, b)| a.id.as_bytes().cmp(b.id.as_bytes()));
+        sorted.destroys.sort_unstable_by_key(|(_, lookup)| lookup.private);
+        sorted
+    }
+
+    /// The ids of its destroys, private and raw.
+    pub(in crate::store) fn destroyed(&self) -> Vec<Option<&'a [u8]>> {
+        ids(self.destroys.iter().map(|(_, lookup)| *lookup))
+    }
+}
