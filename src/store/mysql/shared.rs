@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
-    Batches, Connection as _, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+    Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
 };
 use crate::store::statements::{Name, Statements};
 use crate::table::Table;
@@ -62,16 +62,19 @@ pub(super) struct Shared {
     known: RwLock<Option<Known>>,
     /// Whoever comes next looks at the table again.
     doubted: AtomicBool,
+    gate: Gate,
 }
 
 impl Shared {
     pub(super) fn new(options: MySqlBuilder) -> Result<Self> {
         let (known, doubted) = (RwLock::new(None), AtomicBool::new(false));
-        Ok(Self { pool: pool(&options)?, options, known, doubted })
+        Ok(Self { pool: pool(&options)?, options, known, doubted, gate: Gate::default() })
     }
 
-    /// Closes the connections that are idle, and each other one when its operation ends.
-    pub(super) fn close(&self) {
+    /// Lets operations that are under way end, and closes the connections unless they are the
+    /// user's.
+    pub(super) async fn close(&self) {
+        self.gate.close().await;
         self.pool.close();
     }
 
@@ -115,6 +118,7 @@ impl Shared {
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
         let doing = "creating the sessions table";
+        let _inside = self.gate.enter(doing)?;
         let until = Instant::now() + self.options.deadline;
         let progress = Progress::new(until);
         let work = pin!(async {
@@ -295,6 +299,7 @@ impl Batches for Shared {
         operation: O,
         until: tokio::time::Instant,
     ) -> Result<O::Output> {
+        let _inside = self.gate.enter(O::DOING)?;
         let until = until.into_std();
         let progress = Progress::new(until);
         // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
