@@ -11,7 +11,9 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::id::StoredId;
 use crate::record::{Lookup, Record, Save, Saved, Timeouts};
-use crate::store::lane::{Change, Failed, Keys, Lane, Settings, Work, save_bytes};
+use crate::store::lane::{
+    Change, Failed, Keys, Lane, Permits, Settings, Way, Work, save_bytes, share,
+};
 
 /// Operations in a batch: more would save nothing more, and wait longer.
 const COUNT: usize = 64;
@@ -32,18 +34,21 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         let options = &shared.options;
-        let settings = |permits: usize| Settings {
-            permits: permits.max(1),
+        let settings = |permits: Permits, alone: Permits| Settings {
+            permits,
+            alone,
             queue: options.queue,
             count: COUNT,
             bytes: BYTES,
             deadline: options.deadline,
         };
-        // The other connections are for what goes singly. Each change waits for the disk, and the
-        // fewer go out at a time the more share that wait.
+        // Each change waits for the disk, and the fewer go out at a time the more share that wait.
+        // Large ones share nothing.
         let connections = shared.max_connections();
-        let finds = Lane::new(Finds(Arc::clone(shared)), settings(connections / 2));
-        let changes = Lane::new(Changes(Arc::clone(shared)), settings(connections / 4));
+        let count = [connections / 2, connections / 4, connections];
+        let [find, change, alone] = share(connections, count);
+        let finds = Lane::new(Finds(Arc::clone(shared)), settings(find, Permits::NONE));
+        let changes = Lane::new(Changes(Arc::clone(shared)), settings(change, alone));
         Self { shared: Arc::clone(shared), finds, changes }
     }
 
@@ -52,15 +57,17 @@ impl Lanes {
             return self.shared.run(Find(lookup)).await;
         }
         let one = || self.shared.run(Find(lookup));
-        self.finds.run(Keys::default, || lookup.clone(), one).await
+        self.finds.run(Way::Together, Keys::default, || lookup.clone(), one).await
     }
 
     pub(super) async fn save(&self, save: &Save) -> Result<Saved> {
-        if self.shared.is_pgbouncer() || save_bytes(save) >= LARGE {
+        if self.shared.is_pgbouncer() {
             return self.shared.run(Write(save)).await;
         }
         let one = || self.shared.run(Write(save));
-        self.changes.run(|| Change::save_keys(save), || Change::Save(save.clone()), one).await
+        let is_large = save_bytes(save) >= LARGE;
+        let way = if is_large { Way::Alone } else { Way::Together };
+        self.changes.run(way, || Change::save_keys(save), || Change::Save(save.clone()), one).await
     }
 
     pub(super) async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
@@ -69,7 +76,8 @@ impl Lanes {
         }
         let one = async || self.shared.run(Destroy(lookup)).await.map(saved_if);
         let keys = || Change::destroy_keys(lookup);
-        let done = self.changes.run(keys, || Change::Destroy(lookup.clone()), one).await?;
+        let done =
+            self.changes.run(Way::Together, keys, || Change::Destroy(lookup.clone()), one).await?;
         Ok(done == Saved::Applied)
     }
 
@@ -79,7 +87,8 @@ impl Lanes {
         }
         let one = async || self.shared.run(Touch { id: *id, timeouts }).await.map(saved_if);
         let keys = || Change::touch_keys(id);
-        let done = self.changes.run(keys, || Change::Touch(*id, timeouts), one).await?;
+        let done =
+            self.changes.run(Way::Together, keys, || Change::Touch(*id, timeouts), one).await?;
         Ok(done == Saved::Applied)
     }
 
