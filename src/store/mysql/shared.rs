@@ -101,11 +101,8 @@ impl Shared {
     /// prepared is not kept with its connections.
     pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
         let connections = self.pool.max_size().filter(|_| self.options.lanes)?;
-        // The other connections are for what goes singly. Each change waits for the disk, and the
-        // fewer go out at a time the more share that wait.
         let limits = Limits {
-            finds: connections / 2,
-            changes: connections / 4,
+            connections,
             queue: self.options.queue,
             count: COUNT,
             bytes: BYTES,

@@ -65,12 +65,9 @@ impl Shared {
     /// Lanes over these connections, if they are wanted. Behind a transaction pooler they are not
     /// used.
     pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
-        // The other connections are for what goes singly. Each change waits for the disk, and the
-        // fewer go out at a time the more share that wait.
         let connections = self.pool.max_size();
         let limits = Limits {
-            finds: connections / 2,
-            changes: connections / 4,
+            connections,
             queue: self.options.queue,
             count: COUNT,
             bytes: BYTES,

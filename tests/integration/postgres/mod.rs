@@ -1,6 +1,7 @@
 //! PostgreSQL: what goes wrong with servers, networks, poolers and tables, on servers of our own.
 
 mod connect;
+mod crowds;
 mod disk;
 mod errors;
 mod failover;
