@@ -79,6 +79,8 @@ impl Bed {
 pub(crate) enum Which {
     Floor(usize),
     Driver(usize),
+    /// The driver's clients shared by all tasks, without a pool.
+    Shared(usize),
     Ours(usize),
     /// Ours with what meets going out together.
     Lanes(usize),
@@ -89,6 +91,7 @@ impl Which {
         match self {
             Self::Floor(index) => format!("floor-of-c{}", TASKS[index].0),
             Self::Driver(index) => format!("driver-c{}", TASKS[index].0),
+            Self::Shared(index) => format!("shared-c{}", TASKS[index].0),
             Self::Ours(index) => format!("c{}", TASKS[index].0),
             Self::Lanes(index) => format!("lanes-c{}", TASKS[index].0),
         }

@@ -77,7 +77,7 @@ impl Compared for Rig {
             Which::Driver(index) => {
                 concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
             }
-            Which::Ours(index) => {
+            Which::Ours(index) | Which::Shared(index) => {
                 concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
             }
             Which::Lanes(index) => {

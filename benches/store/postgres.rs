@@ -1,18 +1,20 @@
-//! PostgreSQL, with two to compare with: the floor is `pgbench -M prepared` with the same statements,
-//! as many rows and connections; `driver-…` is deadpool-postgres with `prepare_cached`, which reads
-//! the data column and nothing else.
+//! PostgreSQL, with three to compare with: the floor is `pgbench -M prepared` with the same
+//! statements, as many rows and connections; `driver-…` is deadpool-postgres with `prepare_cached`,
+//! which reads the data column and nothing else; `shared-…` is two of the driver's clients that all
+//! tasks send on at the same time, without a pool, a deadline or a second try.
 
 use std::fs;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, Pool};
 use sqlbypass::{PostgresStore, Table};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls, Statement};
 
 use crate::bed::{Bed, Compared, Operation, Subject, TASKS, Which, concurrently};
 use crate::servers::{Options, Postgres};
@@ -31,6 +33,7 @@ pub(crate) struct Rig {
     bed: Arc<Bed>,
     floor: Floor,
     drivers: [Driver; TASKS.len()],
+    shared: Shared,
     stores: [PostgresStore; TASKS.len()],
     lanes: [PostgresStore; TASKS.len()],
 }
@@ -51,7 +54,8 @@ impl Rig {
         runtime.block_on(fill(server, &table, &bed));
         let floor = Floor::new(server, &table, &bed);
         let drivers = TASKS.map(|(_, connections)| Driver::new(server, &table, connections));
-        Self { bed, floor, drivers, stores, lanes }
+        let shared = runtime.block_on(Shared::new(server, &table));
+        Self { bed, floor, drivers, shared, stores, lanes }
     }
 }
 
@@ -60,9 +64,11 @@ impl Compared for Rig {
         let both = 0..TASKS.len();
         both.flat_map(|index| {
             let floor = (operation != Operation::Mix).then_some(Which::Floor(index));
-            let driver = (operation == Operation::Find).then_some(Which::Driver(index));
+            let is_find = operation == Operation::Find;
+            let driver = is_find.then_some(Which::Driver(index));
+            let shared = is_find.then_some(Which::Shared(index));
             let ours = [Some(Which::Ours(index)), Some(Which::Lanes(index))];
-            [floor, driver].into_iter().chain(ours).flatten()
+            [floor, driver, shared].into_iter().chain(ours).flatten()
         })
         .collect()
     }
@@ -76,6 +82,9 @@ impl Compared for Rig {
             Which::Floor(_) => self.floor.time(operation, 16, n),
             Which::Driver(index) => {
                 concurrently(runtime, &self.drivers[index], bed, operation, TASKS[index].0, n)
+            }
+            Which::Shared(index) => {
+                concurrently(runtime, &self.shared, bed, operation, TASKS[index].0, n)
             }
             Which::Ours(index) => {
                 concurrently(runtime, &self.stores[index], bed, operation, TASKS[index].0, n)
@@ -138,6 +147,33 @@ impl Subject for Driver {
         let statement = client.prepare_cached(&self.find).await.expect("a statement");
         let (private, raw) = (id.private(), id.as_str());
         let row = client.query_opt(&statement, &[&private.as_str(), &raw]).await.expect("a find");
+        assert!(!black_box(row.expect("a row").get::<_, String>(1)).is_empty());
+    }
+}
+
+/// Two connections on which requests are sent before the answers to earlier ones are there.
+#[derive(Clone)]
+struct Shared(Arc<(AtomicUsize, [(Client, Statement); 2])>);
+
+impl Shared {
+    async fn new(server: &Postgres, table: &str) -> Self {
+        let sql = find(table).replace(":id", "$1").replace(":raw", "$2");
+        let one = async || {
+            let client = server.connect("postgres").await;
+            let statement = client.prepare(&sql).await.expect("a statement");
+            (client, statement)
+        };
+        Self(Arc::new((AtomicUsize::new(0), [one().await, one().await])))
+    }
+}
+
+impl Subject for Shared {
+    async fn operate(&self, bed: &Bed, _: Operation) {
+        let (_, id) = bed.id();
+        let (next, clients) = &*self.0;
+        let (client, statement) = &clients[next.fetch_add(1, Ordering::Relaxed) % clients.len()];
+        let (private, raw) = (id.private(), id.as_str());
+        let row = client.query_opt(statement, &[&private.as_str(), &raw]).await.expect("a find");
         assert!(!black_box(row.expect("a row").get::<_, String>(1)).is_empty());
     }
 }

@@ -95,12 +95,15 @@ fn measure(
         rates.sort_by(f64::total_cmp);
         slowest.sort_unstable();
         let median = rates[rates.len() / 2];
-        let (Which::Floor(index) | Which::Driver(index) | Which::Ours(index) | Which::Lanes(index)) =
-            *subject;
+        let (Which::Floor(index)
+        | Which::Driver(index)
+        | Which::Shared(index)
+        | Which::Ours(index)
+        | Which::Lanes(index)) = *subject;
         match subject {
             Which::Floor(_) => floors[index] = Some(median),
             Which::Driver(_) => drivers[index] = Some(median),
-            Which::Ours(_) | Which::Lanes(_) => {}
+            Which::Shared(_) | Which::Ours(_) | Which::Lanes(_) => {}
         }
         let to = |other: Option<f64>| {
             other.map_or_else(String::new, |other| format!("{:.2}", median / other))

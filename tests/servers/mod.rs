@@ -6,6 +6,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod cluster;
+pub(crate) mod disk;
 pub(crate) mod galera;
 pub(crate) mod mariadb;
 pub(crate) mod pgbouncer;
@@ -15,6 +16,7 @@ pub(crate) mod proxy;
 
 pub(crate) use certificates::Certificates;
 pub(crate) use cluster::Cluster;
+pub(crate) use disk::{Failing, SickDisk};
 pub(crate) use galera::Galera;
 pub(crate) use mariadb::MariaDb;
 pub(crate) use pgbouncer::PgBouncer;

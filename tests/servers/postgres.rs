@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use tokio_postgres::{Client, NoTls};
 
 use super::certificates::Certificates;
+use super::disk::SickDisk;
 use super::process::{Folder, Process, command, free_port, run, wait_until};
 
 /// A user who may do everything. The password has what a URL has to escape.
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) settings: Vec<String>,
     /// Lines of pg_hba.conf that come before its own.
     pub(crate) rules: &'static str,
+    /// What its log is written to, if that is to fail.
+    pub(crate) disk: Option<SickDisk>,
 }
 
 /// A running server; its user `app` has all rights.
@@ -35,6 +38,7 @@ pub(crate) struct Postgres {
     process: Mutex<Option<Process>>,
     port: u16,
     folder: Folder,
+    disk: Option<SickDisk>,
 }
 
 impl Postgres {
@@ -67,7 +71,7 @@ impl Postgres {
         let port = free_port();
         let data = folder.path().join("data");
         configure(&folder, &data, port, options);
-        let server = Self { process: Mutex::new(None), port, folder };
+        let server = Self { process: Mutex::new(None), port, folder, disk: options.disk.clone() };
         server.restart();
         server
     }
@@ -148,7 +152,7 @@ impl Postgres {
         let data = self.data();
         let arguments = ["-D".to_owned(), data.display().to_string()];
         let program = binaries().expect("a PostgreSQL server").join("postgres");
-        let process = Process::start(&program, &arguments, &self.log_file());
+        let process = Process::start_on(self.disk.as_ref(), &program, &arguments, &self.log_file());
         wait_until("PostgreSQL to start", || {
             assert!(!process.has_ended(), "PostgreSQL did not start: {}", self.log());
             self.is_ready().then_some(())

@@ -11,6 +11,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::disk::SickDisk;
+
 /// Debian's `nobody` and `nogroup`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 /// Generous: the machine may be busy.
@@ -119,7 +121,18 @@ pub(super) struct Process {
 impl Process {
     /// Starts `program` with its output in `log`.
     pub(super) fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+        Self::start_on(None, program, arguments, log)
+    }
+
+    /// Starts it on a disk of its own.
+    pub(super) fn start_on(
+        disk: Option<&SickDisk>,
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+    ) -> Self {
         let mut command = as_nobody(&["--pdeathsig", "KILL"], program);
+        command.envs(disk.into_iter().flat_map(SickDisk::environment));
         let file = fs::File::options().create(true).append(true).open(log).unwrap();
         command.args(arguments).stdout(file.try_clone().unwrap()).stderr(file);
         let child = spawn(command).unwrap();

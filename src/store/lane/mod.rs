@@ -3,13 +3,16 @@
 //! A lane has a few permits and a queue. With a permit free the caller's own task sends its single
 //! statement at once, and nothing is added to it. With none free the operation waits, and what has
 //! gathered when a permit comes back goes out as one batch, in a task that owns the permit. So a
-//! caller's task drives only its own statement: one that is dropped, or not polled any more, delays
-//! nobody.
+//! caller's task drives only its own statement: one that is dropped delays nobody, and one that is
+//! not polled any more keeps a connection and no more. Callers may be out with fewer connections than
+//! there are, so that some are left for what is queued.
 //!
 //! `core.rs` is the state, `ask.rs` what goes through it, `runner.rs` the task that sends batches.
 
 mod ask;
 mod core;
+#[cfg(test)]
+mod late;
 mod runner;
 #[cfg(test)]
 mod simulation;
@@ -76,10 +79,49 @@ pub(in crate::store) enum Failed {
     Unknown,
 }
 
+/// How an operation is sent. Either way the order of those on one id is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Way {
+    /// With others, if it has to wait.
+    Together,
+    /// By itself, by other permits, if it gains nothing from company.
+    Alone,
+}
+
+/// How many operations or batches may be sent at a time.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Permits {
+    pub(in crate::store) count: usize,
+    /// How many of them may be with callers' own tasks. Of all lanes together these must be fewer
+    /// than there are connections: callers that are not polled keep theirs.
+    pub(in crate::store) callers: usize,
+}
+
+impl Permits {
+    pub(in crate::store) const NONE: Self = Self { count: 0, callers: 0 };
+}
+
+/// Permits for so many connections, by how many are wanted of each kind: at least one, and while
+/// callers have all of theirs a connection is left. Only a pool of one has none to leave.
+pub(in crate::store) fn share<const N: usize>(
+    connections: usize,
+    wanted: [usize; N],
+) -> [Permits; N] {
+    let mut left = connections.saturating_sub(1);
+    wanted.map(|count| {
+        let count = count.max(1);
+        let callers = if connections == 1 { 1 } else { count.min(left) };
+        left -= callers.min(left);
+        Permits { count, callers }
+    })
+}
+
 /// How a lane is set up.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Settings {
-    pub(in crate::store) permits: usize,
+    pub(in crate::store) permits: Permits,
+    /// For [`Way::Alone`].
+    pub(in crate::store) alone: Permits,
     /// Operations that may wait.
     pub(in crate::store) queue: usize,
     /// Operations in a batch.
@@ -108,15 +150,16 @@ enum Admitted<'a, W: Work> {
 
 impl<W: Work> Lane<W> {
     pub(in crate::store) fn new(work: W, settings: Settings) -> Self {
-        let Settings { permits, queue, count, bytes, .. } = settings;
-        let limits = Limits { permits, queue, count, bytes, apart: W::WRITES };
+        let Settings { permits, alone, queue, count, bytes, .. } = settings;
+        let limits = Limits { permits: [permits, alone], queue, count, bytes, apart: W::WRITES };
         Self(Arc::new(Inner { work, settings, core: Mutex::new(Core::new(limits)) }))
     }
 
-    /// Runs an operation: `one` on this task if it may go at once, else `own` in a batch. `keys` are
-    /// those of the operation where the lane keeps ids apart.
+    /// Runs an operation: `one` on this task if it may go at once, else `own` in a batch or alone.
+    /// `keys` are those of the operation where the lane keeps ids apart.
     pub(in crate::store) async fn run<F>(
         &self,
+        way: Way,
         keys: impl FnOnce() -> Keys,
         own: impl FnOnce() -> W::Ask,
         one: impl FnOnce() -> F,
@@ -124,7 +167,7 @@ impl<W: Work> Lane<W> {
     where
         F: Future<Output = Result<W::Answer>>,
     {
-        match self.admit(keys(), own)? {
+        match self.admit(way, keys(), own)? {
             Admitted::Go(_held) => {
                 let one = one();
                 pin!(one);
@@ -134,7 +177,7 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// Takes in nothing more, and returns when what was queued has its answers.
+    /// Takes in nothing more, and returns when all that was let in before has ended, or should have.
     pub(in crate::store) async fn close(&self) {
         self.lock().close();
         let until = Instant::now() + self.0.settings.deadline + LAST_WORD;
@@ -143,34 +186,35 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    fn admit(&self, keys: Keys, own: impl FnOnce() -> W::Ask) -> Result<Admitted<'_, W>> {
-        let entered = self.lock().enter(keys);
+    fn admit(&self, way: Way, keys: Keys, own: impl FnOnce() -> W::Ask) -> Result<Admitted<'_, W>> {
+        let entered = self.lock().enter(way, keys);
         if let Entered::Go(permit) = entered {
             return Ok(Admitted::Go(Held { lane: self, permit }));
         }
         let (reply, answer) = oneshot::channel();
         let (ask, until) = (own(), Instant::now() + self.0.settings.deadline);
         let doing = W::doing(&ask);
-        let mut core = self.lock();
         // A permit may have come back meanwhile; whoever gave it saw an empty queue.
-        match core.enter(keys) {
-            Entered::Go(permit) => Ok(Admitted::Go(Held { lane: self, permit })),
-            Entered::Wait => {
-                let ticket = core.push(ask, until.into_std(), reply);
-                Ok(Admitted::Wait(Waiter {
-                    lane: self,
-                    ticket: Some(ticket),
-                    answer,
-                    until,
-                    doing,
-                }))
+        let entered = self.change(|core| match core.enter(way, keys) {
+            Entered::Wait => Ok(core.push(way, ask, until.into_std(), reply)),
+            entered => Err(entered),
+        });
+        let limit = self.0.settings.queue;
+        match entered {
+            Ok(ticket) => {
+                let ticket = Some(ticket);
+                Ok(Admitted::Wait(Waiter { lane: self, ticket, answer, until, doing }))
             }
-            Entered::Full => {
-                let limit = self.0.settings.queue;
+            Err(Entered::Go(permit)) => Ok(Admitted::Go(Held { lane: self, permit })),
+            Err(Entered::Closed) => Err(Error::unavailable(doing, "the store is closed")),
+            Err(Entered::Crowded) => {
+                let problem = "too many operations on this session wait already";
+                Err(Error::overloaded(doing, problem))
+            }
+            Err(Entered::Full | Entered::Wait) => {
                 let problem = format!("{limit} operations wait for a connection already");
                 Err(Error::overloaded(doing, problem))
             }
-            Entered::Closed => Err(Error::unavailable(doing, "the store is closed")),
         }
     }
 

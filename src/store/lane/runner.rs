@@ -1,10 +1,11 @@
 //! The task that owns a permit and sends batches as long as there is something to send.
 
+use std::pin::pin;
+
 use tokio::time::Instant;
 
 use super::core::{Batch, Keys, Permit};
-use super::{Failed, Lane, Reply, Work, queued_for_too_long, unknown};
-use crate::error::Result;
+use super::{Failed, Lane, Reply, Way, Work, queued_for_too_long, unknown};
 
 pub(super) struct Runner<W: Work> {
     lane: Lane<W>,
@@ -19,38 +20,37 @@ impl<W: Work> Runner<W> {
 
     pub(super) async fn run(mut self) {
         while let Some(permit) = self.permit {
-            let until = Instant::now() + self.lane.0.settings.deadline;
-            let ready = self.lane.0.work.ready(until).await;
-            let batch = self.lane.lock().gather(Instant::now().into_std());
-            self.send(permit, ready, batch).await;
+            match permit.way {
+                Way::Together => self.send_together(permit).await,
+                Way::Alone => self.send_alone(permit, self.gather(permit)).await,
+            }
             if !self.lane.lock().go_on(permit) {
                 self.permit = None;
             }
         }
     }
 
-    async fn send(&self, permit: Permit, ready: Result<W::Ready>, batch: Batch<W::Ask, Reply<W>>) {
-        for (ask, reply) in batch.late {
-            let _ = reply.send(Err(queued_for_too_long(W::doing(&ask))));
-        }
-        let under_way = UnderWay { lane: self.lane.clone(), keys: batch.keys };
-        let (asks, replies) = (batch.asks, batch.replies);
-        let until = batch.until.map_or_else(Instant::now, Instant::from_std);
-        let work = &self.lane.0.work;
-        if asks.len() < 2 {
+    /// A batch is chosen when there is a connection: until then it can grow, and callers can leave.
+    async fn send_together(&self, permit: Permit) {
+        let until = Instant::now() + self.lane.0.settings.deadline;
+        let ready = self.lane.0.work.ready(until).await;
+        let batch = self.gather(permit);
+        if batch.asks.len() < 2 {
             drop(ready);
-            self.lane.lock().lend(permit);
-            return alone(under_way, asks, replies, until).await;
+            return self.send_alone(permit, batch).await;
         }
+        let Batch { asks, replies, untils, .. } = batch;
+        let under_way = UnderWay { lane: self.lane.clone(), keys: batch.keys };
+        let until = untils.iter().max().map_or(until, |until| Instant::from_std(*until));
         let answers = match ready {
-            Ok(ready) => work.many(ready, &asks, until).await,
+            Ok(ready) => self.lane.0.work.many(ready, &asks, until).await,
             Err(_) => Err(Failed::Undone),
         };
         match answers {
-            Ok(answers) => settle(under_way, asks, replies, answers, until),
+            Ok(answers) => settle(under_way, asks, untils, replies, answers),
             Err(Failed::Undone) => {
                 let none = asks.iter().map(|_| None).collect();
-                settle(under_way, asks, replies, none, until);
+                settle(under_way, asks, untils, replies, none);
             }
             Err(Failed::Unknown) => {
                 under_way.end();
@@ -59,6 +59,25 @@ impl<W: Work> Runner<W> {
                 }
             }
         }
+    }
+
+    async fn send_alone(&self, permit: Permit, batch: Batch<W::Ask, Reply<W>>) {
+        let under_way = UnderWay { lane: self.lane.clone(), keys: batch.keys };
+        let ask = batch.asks.into_iter().zip(batch.untils).next();
+        // Without an operation all that there was came too late.
+        let Some((ask, until)) = ask else { return under_way.end() };
+        self.lane.lock().lend(permit);
+        let replies = batch.replies.into_iter().map(|(_, reply)| reply).collect();
+        Single { ask, until, under_way, replies }.run().await;
+    }
+
+    /// Takes what is next out of the queue; what is late has its answer already.
+    fn gather(&self, permit: Permit) -> Batch<W::Ask, Reply<W>> {
+        let mut batch = self.lane.lock().gather(permit.way, Instant::now().into_std());
+        for (ask, reply) in batch.late.drain(..) {
+            let _ = reply.send(Err(queued_for_too_long(W::doing(&ask))));
+        }
+        batch
     }
 }
 
@@ -94,60 +113,72 @@ impl<W: Work> Drop for UnderWay<W> {
     }
 }
 
-/// What a batch has no answer for.
-struct Single<W: Work> {
-    ask: W::Ask,
-    keys: Keys,
-    replies: Vec<(usize, Reply<W>)>,
-}
-
 /// Hands out the answers of a batch, and asks singly what has none.
 fn settle<W: Work>(
     mut under_way: UnderWay<W>,
     asks: Vec<W::Ask>,
+    untils: Vec<std::time::Instant>,
     replies: Vec<(usize, Reply<W>)>,
     answers: Vec<Option<W::Answer>>,
-    until: Instant,
 ) {
     let keys = std::mem::take(&mut under_way.keys);
-    let lane = under_way.lane.clone();
     let mut singles: Vec<Option<Single<W>>> = Vec::new();
-    for ((ask, keys), answer) in asks.into_iter().zip(keys).zip(&answers) {
+    for (((ask, until), keys), answer) in asks.into_iter().zip(untils).zip(keys).zip(&answers) {
         if answer.is_some() {
             under_way.keys.push(keys);
+            singles.push(None);
+            continue;
         }
-        singles.push(answer.is_none().then(|| Single { ask, keys, replies: Vec::new() }));
+        let under_way = UnderWay { lane: under_way.lane.clone(), keys: vec![keys] };
+        singles.push(Some(Single { ask, until, under_way, replies: Vec::new() }));
     }
     // Before the answers: who has one may come again on the same id at once.
     under_way.end();
     for (at, reply) in replies {
         match (&answers[at], &mut singles[at]) {
             (Some(answer), _) => drop(reply.send(Ok(answer.clone()))),
-            (None, Some(single)) => single.replies.push((0, reply)),
+            (None, Some(single)) => single.replies.push(reply),
             (None, None) => {}
         }
     }
-    for Single { ask, keys, replies } in singles.into_iter().flatten() {
-        let under_way = UnderWay { lane: lane.clone(), keys: vec![keys] };
-        tokio::spawn(alone(under_way, vec![ask], replies, until));
+    for single in singles.into_iter().flatten() {
+        tokio::spawn(single.run());
     }
 }
 
-/// Runs one operation as if there were no lanes.
-async fn alone<W: Work>(
+/// An operation that is sent by itself.
+struct Single<W: Work> {
+    ask: W::Ask,
+    /// Its own deadline, not that of its company.
+    until: std::time::Instant,
     under_way: UnderWay<W>,
-    asks: Vec<W::Ask>,
-    replies: Vec<(usize, Reply<W>)>,
-    until: Instant,
-) {
-    let is_wanted = replies.iter().any(|(_, reply)| !reply.is_closed());
-    let Some(ask) = asks.first().filter(|_| is_wanted) else { return under_way.end() };
-    let result = under_way.lane.0.work.one(ask, until).await;
-    under_way.end();
-    for (_, reply) in replies {
-        let _ = reply.send(match &result {
-            Ok(answer) => Ok(answer.clone()),
-            Err(error) => Err(error.twin()),
-        });
+    replies: Vec<Reply<W>>,
+}
+
+impl<W: Work> Single<W> {
+    /// Runs it as if there were no lanes: when nobody waits for it any more it ends where it is, as
+    /// its caller's own task would, and is not sent if it was not.
+    async fn run(mut self) {
+        let lane = self.under_way.lane.clone();
+        let one = pin!(lane.0.work.one(&self.ask, Instant::from_std(self.until)));
+        let result = tokio::select! {
+            biased;
+            () = all_left::<W>(&mut self.replies) => None,
+            result = one => Some(result),
+        };
+        self.under_way.end();
+        let Some(result) = result else { return };
+        for reply in self.replies {
+            let _ = reply.send(match &result {
+                Ok(answer) => Ok(answer.clone()),
+                Err(error) => Err(error.twin()),
+            });
+        }
+    }
+}
+
+async fn all_left<W: Work>(replies: &mut [Reply<W>]) {
+    for reply in replies {
+        reply.closed().await;
     }
 }

@@ -67,8 +67,14 @@ impl Ask for Op {
 const LOCK: Duration = Duration::from_millis(250);
 const LOCK_BOUND: Duration = Duration::from_millis(50);
 const DEADLINE: Duration = Duration::from_secs(1);
-const SETTINGS: Settings =
-    Settings { permits: 2, queue: 1_000, count: 8, bytes: 6, deadline: DEADLINE };
+const SETTINGS: Settings = Settings {
+    permits: Permits { count: 2, callers: 2 },
+    alone: Permits { count: 2, callers: 1 },
+    queue: 1_000,
+    count: 8,
+    bytes: 6,
+    deadline: DEADLINE,
+};
 
 #[derive(Default)]
 struct Table {
@@ -187,7 +193,8 @@ async fn single(database: &Database, op: &Op) -> Result<u64> {
 
 async fn run(lane: &Lane<Sim>, op: &Op) -> Result<u64> {
     let one = || single(&lane.0.work.0, op);
-    lane.run(|| op.keys(), || op.clone(), one).await
+    let way = if op.number.is_multiple_of(10) { Way::Alone } else { Way::Together };
+    lane.run(way, || op.keys(), || op.clone(), one).await
 }
 
 /// Whether the answer is the operation's own.
@@ -314,14 +321,14 @@ async fn a_locked_row_costs_its_neighbours_a_moment() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses_and_who_leaves_is_taken_out() {
-    let settings = Settings { permits: 1, queue: 2, ..SETTINGS };
+    let settings = Settings { permits: Permits { count: 1, callers: 1 }, queue: 2, ..SETTINGS };
     let database = Arc::new(Database::new(3));
     let lane = Lane::new(Sim(Arc::clone(&database)), settings);
     // The lane's only permit and its only id are held by one that waits for a lock.
     let locked = Op { fate: Fate::Locked, ..fine(0, 0) };
     let mut holder = pin!(run(&lane, &locked));
     let late = fine(1, 0);
-    let leaves = fine(2, 0);
+    let leaves = fine(2, 2);
     let full = fine(3, 0);
     let work = async {
         let mut waiting = Box::pin(run(&lane, &leaves));

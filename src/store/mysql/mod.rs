@@ -71,7 +71,7 @@ impl MySqlStore {
     }
 
     /// Closes the connections; the store answers errors afterwards. Operations that are under way
-    /// end first.
+    /// or wait for a connection end first, each by its deadline. A pool of your own stays open.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl MySqlStore {
         if let Some(lanes) = &self.lanes {
             lanes.close().await;
         }
-        self.shared.close();
+        self.shared.close().await;
         Ok(())
     }
 

@@ -153,16 +153,11 @@ impl Pool {
         }
     }
 
-    /// Closes the connections that are free, and those in use when they come back.
+    /// Closes the connections that are free, and those in use when they come back. A pool of the
+    /// user's stays open.
     pub(super) fn close(&self) {
-        match &self.from {
-            From::Ours { pool, .. } => pool.close(),
-            From::Users(pool) => {
-                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    let pool = pool.clone();
-                    runtime.spawn(async move { drop(pool.disconnect().await) });
-                }
-            }
+        if let From::Ours { pool, .. } = &self.from {
+            pool.close();
         }
     }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
-    Batches, Connection as _, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+    Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
 };
 use crate::store::statements::{Name, Statements};
 use crate::table::Table;
@@ -53,16 +53,19 @@ pub(super) struct Shared {
     known: RwLock<Option<Known>>,
     /// Whoever comes next looks at the table again.
     doubted: AtomicBool,
+    gate: Gate,
 }
 
 impl Shared {
     pub(super) fn new(options: MySqlBuilder) -> Result<Self> {
         let (known, doubted) = (RwLock::new(None), AtomicBool::new(false));
-        Ok(Self { pool: pool(&options)?, options, known, doubted })
+        Ok(Self { pool: pool(&options)?, options, known, doubted, gate: Gate::default() })
     }
 
-    /// Closes the connections that are idle, and each other one when its operation ends.
-    pub(super) fn close(&self) {
+    /// Lets operations that are under way end, and closes the connections unless they are the
+    /// user's.
+    pub(super) async fn close(&self) {
+        self.gate.close().await;
         self.pool.close();
     }
 
@@ -89,11 +92,8 @@ impl Shared {
     /// prepared is not kept with its connections.
     pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
         let connections = self.pool.max_size().filter(|_| self.options.lanes)?;
-        // The other connections are for what goes singly. Each change waits for the disk, and the
-        // fewer go out at a time the more share that wait.
         let limits = Limits {
-            finds: connections / 2,
-            changes: connections / 4,
+            connections,
             queue: self.options.queue,
             count: COUNT,
             bytes: BYTES,
@@ -106,6 +106,7 @@ impl Shared {
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
         let doing = "creating the sessions table";
+        let _inside = self.gate.enter(doing)?;
         let until = Instant::now() + self.options.deadline;
         let progress = Progress::new(until);
         let work = pin!(async {
@@ -288,6 +289,7 @@ impl Batches for Shared {
         operation: O,
         until: tokio::time::Instant,
     ) -> Result<O::Output> {
+        let _inside = self.gate.enter(O::DOING)?;
         let until = until.into_std();
         let progress = Progress::new(until);
         // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.

@@ -2,9 +2,8 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
@@ -27,8 +26,8 @@ use crate::table::Table;
 
 /// No statement has more parameters.
 const MAX_PARAMS: usize = 16;
-/// A server that has said nothing for so long after an operation's deadline, which it knows, is
-/// taken for dead.
+/// A server that has said nothing for so long after its own time limit for a statement is taken for
+/// dead.
 const MUTE: Duration = Duration::from_secs(1);
 
 /// Why a step on a connection failed.
@@ -65,8 +64,9 @@ pub(super) struct Connection<'s> {
     pub(super) statements: Arc<Statements>,
     shared: &'s Shared,
     progress: &'s Progress,
-    /// A statement is under way: whoever comes next on this connection would wait for its end.
-    busy: AtomicBool,
+    /// Since when a statement is under way: whoever comes next on this connection would wait for its
+    /// end.
+    busy: Mutex<Option<Instant>>,
 }
 
 /// A connection that nobody uses yet.
@@ -82,9 +82,8 @@ impl<'s> Connection<'s> {
         shared: &'s Shared,
         progress: &'s Progress,
     ) -> Self {
-        let busy = AtomicBool::new(false);
         progress.connected();
-        Self { object: Some(object), statements, shared, progress, busy }
+        Self { object: Some(object), statements, shared, progress, busy: Mutex::new(None) }
     }
 
     /// Sets it aside for a batch that is not chosen yet.
@@ -100,6 +99,11 @@ impl<'s> Connection<'s> {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));
         }
+    }
+
+    /// How long it has been there.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.object.as_ref().map(|object| Object::metrics(object).age())
     }
 
     /// Forgets what was prepared on this connection.
@@ -165,7 +169,12 @@ impl<'s> Connection<'s> {
             };
             let result = pin!(sent).await;
             self.answered(&result);
-            result?.into_iter().try_for_each(&mut each)
+            let read = result?.into_iter().try_for_each(&mut each);
+            if read.is_err() {
+                // It is committed, and what came of each row cannot be told.
+                self.progress.writing();
+            }
+            read
         };
         self.busily(pin!(work)).await
     }
@@ -192,6 +201,11 @@ impl<'s> Connection<'s> {
             object.execute_typed(&statement.sql, &args),
             object.batch_execute("COMMIT"),
         );
+        if begun.is_err() && written.is_ok() {
+            // Without its BEGIN the change was a transaction of its own.
+            let problem = "the pooler did not begin a transaction and ran the change all the same";
+            return Err(Error::unknown_outcome("changing the sessions table", problem).into());
+        }
         // The COMMIT of a transaction that failed is a rollback and no error.
         let result = begun.and(written).and_then(|rows| committed.map(|()| rows));
         self.answered(&result);
@@ -242,10 +256,14 @@ impl<'s> Connection<'s> {
         &self,
         work: Pin<&mut (impl Future<Output = Result<T, Fault>> + Send)>,
     ) -> Result<T, Fault> {
-        self.busy.store(true, Ordering::Relaxed);
+        self.is_busy(Some(Instant::now()));
         let result = work.await;
-        self.busy.store(false, Ordering::Relaxed);
+        self.is_busy(None);
         result
+    }
+
+    fn is_busy(&self, since: Option<Instant>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 }
 
@@ -338,13 +356,13 @@ impl server::Connection for Connection<'_> {
 impl Drop for Connection<'_> {
     /// A connection whose caller left half-way goes back to the pool when the server has answered.
     /// A server that does not even answer when its own limit has passed is mute: the connection is
-    /// closed, and with it those that are idle, lest each cost somebody a deadline.
+    /// closed, and with it those that are idle, lest each cost somebody a deadline. One that was
+    /// given no limit may be busy: the connection alone is closed.
     fn drop(&mut self) {
-        if !self.busy.load(Ordering::Relaxed) {
-            return;
-        }
-        let Some(object) = self.object.take() else { return };
-        let until = self.progress.until + MUTE;
+        let since = self.busy.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(since), Some(object)) = (since, self.object.take()) else { return };
+        let until = self.progress.until.max(since + self.shared.options.deadline) + MUTE;
+        let is_mute = self.shared.limits_statements();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(object));
             return;
@@ -354,7 +372,7 @@ impl Drop for Connection<'_> {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => drop(Object::take(object)),
                 Err(_) => {
-                    if let Some(pool) = Object::pool(&object) {
+                    if let Some(pool) = Object::pool(&object).filter(|_| is_mute) {
                         pool.retain(|_, _| false);
                     }
                     drop(Object::take(object));

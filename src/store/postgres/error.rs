@@ -3,7 +3,7 @@
 //! The server's own texts are dropped, the DETAIL and the message: they quote values. The SQLSTATE
 //! is kept.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::{Error, Kind};
 use crate::store::server::Remedy;
@@ -13,6 +13,11 @@ pub(super) fn remedy(error: &tokio_postgres::Error) -> Remedy {
     let Some(code) = error.code() else {
         return if is_refused(error) { Remedy::None } else { Remedy::Lost };
     };
+    let severity = error.as_db_error().and_then(DbError::parsed_severity);
+    if matches!(severity, Some(Severity::Fatal | Severity::Panic)) {
+        // The server hangs up with it, and after a PANIC at commit it may come back with the change.
+        return Remedy::Lost;
+    }
     match code.code() {
         // undefined column, table, function; a column that has to be filled; a type or a limit that
         // changed

@@ -67,7 +67,7 @@ impl PostgresStore {
     }
 
     /// Closes the connections; the store answers errors afterwards. Operations that are under way
-    /// or wait for a connection end first.
+    /// or wait for a connection end first, each by its deadline. A pool of your own stays open.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl PostgresStore {
         if let Some(lanes) = &self.lanes {
             lanes.close().await;
         }
-        self.shared.close();
+        self.shared.close().await;
         Ok(())
     }
 

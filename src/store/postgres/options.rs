@@ -143,6 +143,9 @@ impl PostgresBuilder {
     /// are sent at once, each by itself; those that come while these are under way go together.
     /// Without lanes each operation waits for a connection of its own. Behind a transaction pooler
     /// there are none.
+    ///
+    /// A future that is neither polled nor dropped delays nobody else with lanes and at least two
+    /// connections. Without, it keeps the connection that it has until it is dropped.
     pub fn lanes(mut self, lanes: bool) -> Self {
         self.lanes = lanes;
         self
@@ -154,8 +157,10 @@ impl PostgresBuilder {
         self
     }
 
-    /// How many operations may wait for a connection before further ones are refused as overload;
-    /// 4,096 by default.
+    /// How many operations may wait before further ones are refused as overload; 4,096 by default.
+    ///
+    /// It bounds three queues: finds that wait to go together, changes that do, and what waits for a
+    /// connection by itself. Of the changes, those on one session may be a quarter.
     pub fn queue(mut self, operations: usize) -> Self {
         self.queue = operations.min(1 << 20);
         self

@@ -9,11 +9,15 @@ use deadpool_postgres::{Runtime, TimeoutType, Timeouts};
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connect, Connector, Failure, unwrap};
+use super::connection::Connection;
 use super::options::{PostgresBuilder, Source};
 use crate::error::{Error, Result};
 
 /// Takes a connection that is free or makes one, and never waits for one in use.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
+/// A connection that has just been made leads where a new one would.
+const YOUNG: Duration = Duration::from_secs(1);
 
 /// The connections of a store.
 pub(super) struct Pool {
@@ -108,14 +112,29 @@ impl Pool {
         self.inner.status().max_size
     }
 
-    /// Closes the connections that are free, and those in use when they come back.
-    pub(super) fn close(&self) {
-        self.inner.close();
+    /// Whether the store made it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.connector.is_some()
     }
 
-    /// Closes the connections that are free: they lead to a server that is of no use any more.
-    pub(super) fn forget_idle(&self) {
-        self.inner.retain(|_, _| false);
+    /// Closes the connections that are free, and those in use when they come back.
+    pub(super) fn close(&self) {
+        if self.is_ours() {
+            self.inner.close();
+        }
+    }
+
+    /// A connection leads to a server that takes no writes: it is closed, and so are those that are
+    /// free. Young ones stay: where the only server is read-only for long, finds go on without a new
+    /// connection for each.
+    pub(super) fn leave(&self, connection: Connection<'_>) {
+        if connection.age().is_some_and(|age| age < YOUNG) {
+            return;
+        }
+        connection.discard();
+        if self.is_ours() {
+            self.inner.retain(|_, metrics| metrics.age() < YOUNG);
+        }
     }
 
     fn wait(&self, doing: &'static str) -> Result<Waiting<'_>> {

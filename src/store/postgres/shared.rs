@@ -2,6 +2,7 @@
 //! which an operation is tried.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
-    Batches, Connection as _, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+    Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
 };
 use crate::store::statements::{Name, Statements};
 
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) begin: String,
     /// What the table was last found to have; `None` until it was first looked at.
     statements: RwLock<Option<Arc<Statements>>>,
+    /// Whoever comes next looks at the table again.
+    doubted: AtomicBool,
+    gate: Gate,
 }
 
 impl Shared {
@@ -48,6 +52,8 @@ impl Shared {
             pool: pool(&options)?,
             options,
             statements: RwLock::new(None),
+            doubted: AtomicBool::new(false),
+            gate: Gate::default(),
         })
     }
 
@@ -59,12 +65,9 @@ impl Shared {
     /// Lanes over these connections, if they are wanted. Behind a transaction pooler they are not
     /// used.
     pub(super) fn lanes(self: &Arc<Self>) -> Option<Lanes<Self>> {
-        // The other connections are for what goes singly. Each change waits for the disk, and the
-        // fewer go out at a time the more share that wait.
         let connections = self.pool.max_size();
         let limits = Limits {
-            finds: connections / 2,
-            changes: connections / 4,
+            connections,
             queue: self.options.queue,
             count: COUNT,
             bytes: BYTES,
@@ -74,9 +77,16 @@ impl Shared {
         self.options.lanes.then(|| Lanes::new(self, limits))
     }
 
-    /// Closes the connections that are idle, and each other one when its operation ends.
-    pub(super) fn close(&self) {
+    /// Lets operations that are under way end, and closes the connections unless they are the
+    /// user's.
+    pub(super) async fn close(&self) {
+        self.gate.close().await;
         self.pool.close();
+    }
+
+    /// Whether a server that does not answer in its own time limit is mute: it has one.
+    pub(super) fn limits_statements(&self) -> bool {
+        self.pool.is_ours() && !self.is_pgbouncer()
     }
 
     /// Connects once and looks at the table, which is made first where that is wanted.
@@ -105,6 +115,7 @@ impl Shared {
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
         let doing = "creating the sessions table";
+        let _inside = self.gate.enter(doing)?;
         let until = Instant::now() + self.options.deadline;
         let progress = Progress::new(until);
         let work = pin!(async {
@@ -125,12 +136,9 @@ impl Shared {
         let found = inspect::find(client, table).await?;
         let found = found.ok_or_else(|| inspect::missing_table(table))?;
         let statements = Arc::new(statements(table, found));
-        self.learn(Some(Arc::clone(&statements)));
+        let mut known = self.statements.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Arc::clone(&statements));
         Ok(statements)
-    }
-
-    fn learn(&self, statements: Option<Arc<Statements>>) {
-        *self.statements.write().unwrap_or_else(PoisonError::into_inner) = statements;
     }
 
     async fn attempts<O: Operation>(
@@ -166,10 +174,10 @@ impl Shared {
     }
 
     /// An operation was refused by what the table had when it was last looked at. A column may be
-    /// wider by now, or there: whoever comes next looks.
+    /// wider by now, or there.
     fn refused(&self, error: Error) -> Error {
         if error.is_overflow() || error.is_config() {
-            self.learn(None);
+            self.doubted.store(true, Ordering::Relaxed);
         }
         error
     }
@@ -190,9 +198,8 @@ impl Shared {
                 return Ok(Some(connection));
             }
             Remedy::Leave => {
-                connection.discard();
                 // The others lead to the same server.
-                self.pool.forget_idle();
+                self.pool.leave(connection);
             }
             Remedy::Repeat => {
                 drop(connection);
@@ -211,19 +218,28 @@ impl Shared {
     ) -> Result<Connection<'s>> {
         let known = self.statements.read().unwrap_or_else(PoisonError::into_inner).clone();
         let object = self.pool.get(doing, until.into()).await?;
-        if let Some(statements) = known {
+        let is_first = known.is_none();
+        if let Some(statements) = known.filter(|_| !self.is_doubted()) {
             return Ok(Connection::new(object, statements, self, progress));
         }
         let statements = Arc::new(creating(&self.options.table));
         let mut connection = Connection::new(object, statements, self, progress);
         let first = async {
-            if self.options.create {
+            if is_first && self.options.create {
                 self.make_table(&connection).await?;
             }
             connection.inspect().await
         };
-        Box::pin(first).await.map_err(|fault| fault.into_error(INSPECTING))?;
+        if let Err(fault) = Box::pin(first).await {
+            self.doubted.store(!is_first, Ordering::Relaxed);
+            return Err(fault.into_error(INSPECTING));
+        }
         Ok(connection)
+    }
+
+    /// Whether this is who has to look at the table again.
+    fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed) && self.doubted.swap(false, Ordering::Relaxed)
     }
 
     /// Several statements in one message are one transaction.
@@ -254,6 +270,7 @@ impl Batches for Shared {
         operation: O,
         until: tokio::time::Instant,
     ) -> Result<O::Output> {
+        let _inside = self.gate.enter(O::DOING)?;
         let until = until.into_std();
         let progress = Progress::new(until);
         // Pinned here, where it is made: it is some kilobytes, and would be moved on each call.
@@ -285,7 +302,7 @@ impl Batches for Shared {
             let mut connection = Connection::new(ready.object, ready.statements, self, &progress);
             Ok(match batch.run(&mut connection).await {
                 Ok(output) => Ok(output),
-                Err(Fault::Sql(_)) if progress.is_unknown() => Err(Failed::Unknown),
+                Err(_) if progress.is_unknown() => Err(Failed::Unknown),
                 Err(fault) => {
                     Box::pin(self.repair(connection, &fault)).await;
                     Err(Failed::Undone)

@@ -10,7 +10,9 @@ use super::operations::{Destroy, Find, Operation, Touch, Write};
 use crate::error::Result;
 use crate::id::StoredId;
 use crate::record::{Lookup, Record, Save, Saved, Timeouts};
-use crate::store::lane::{Change, Failed, Keys, Lane, Settings, Work, save_bytes};
+use crate::store::lane::{
+    Change, Failed, Keys, Lane, Permits, Settings, Way, Work, save_bytes, share,
+};
 
 /// What lanes need of a store.
 pub(in crate::store) trait Batches: Send + Sync + 'static {
@@ -46,9 +48,7 @@ pub(in crate::store) trait Batches: Send + Sync + 'static {
 /// How a store's lanes are set up.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct Limits {
-    /// Finds that are sent at once, and changes.
-    pub(in crate::store) finds: usize,
-    pub(in crate::store) changes: usize,
+    pub(in crate::store) connections: usize,
     /// Operations that may wait.
     pub(in crate::store) queue: usize,
     /// Operations in a batch, and the bytes that it brings.
@@ -76,11 +76,21 @@ impl<S: Batches> Clone for Lanes<S> {
 
 impl<S: Batches> Lanes<S> {
     pub(in crate::store) fn new(store: &Arc<S>, limits: Limits) -> Self {
-        let Limits { queue, count, bytes, deadline, .. } = limits;
-        let settings =
-            |permits: usize| Settings { permits: permits.max(1), queue, count, bytes, deadline };
-        let finds = Lane::new(Finds(Arc::clone(store)), settings(limits.finds));
-        let changes = Lane::new(Changes(Arc::clone(store)), settings(limits.changes));
+        let Limits { connections, queue, count, bytes, deadline, .. } = limits;
+        let settings = |permits: Permits, alone: Permits| Settings {
+            permits,
+            alone,
+            queue,
+            count,
+            bytes,
+            deadline,
+        };
+        // Each change waits for the disk, and the fewer go out at a time the more share that wait.
+        // Large ones share nothing.
+        let wanted = [connections / 2, connections / 4, connections];
+        let [find, change, alone] = share(connections, wanted);
+        let finds = Lane::new(Finds(Arc::clone(store)), settings(find, Permits::NONE));
+        let changes = Lane::new(Changes(Arc::clone(store)), settings(change, alone));
         Self { store: Arc::clone(store), limits, finds, changes }
     }
 
@@ -89,15 +99,17 @@ impl<S: Batches> Lanes<S> {
         if self.store.has_no_batches() {
             return one().await;
         }
-        self.finds.run(Keys::default, || lookup.clone(), one).await
+        self.finds.run(Way::Together, Keys::default, || lookup.clone(), one).await
     }
 
     pub(in crate::store) async fn save(&self, save: &Save) -> Result<Saved> {
         let one = || self.single(Write(save));
-        if self.store.has_no_batches() || save_bytes(save) >= self.limits.large {
+        if self.store.has_no_batches() {
             return one().await;
         }
-        self.changes.run(|| Change::save_keys(save), || Change::Save(save.clone()), one).await
+        let is_large = save_bytes(save) >= self.limits.large;
+        let way = if is_large { Way::Alone } else { Way::Together };
+        self.changes.run(way, || Change::save_keys(save), || Change::Save(save.clone()), one).await
     }
 
     pub(in crate::store) async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
@@ -106,7 +118,8 @@ impl<S: Batches> Lanes<S> {
         }
         let one = async || self.single(Destroy(lookup)).await.map(saved_if);
         let keys = || Change::destroy_keys(lookup);
-        let done = self.changes.run(keys, || Change::Destroy(lookup.clone()), one).await?;
+        let own = || Change::Destroy(lookup.clone());
+        let done = self.changes.run(Way::Together, keys, own, one).await?;
         Ok(done == Saved::Applied)
     }
 
@@ -116,7 +129,8 @@ impl<S: Batches> Lanes<S> {
         }
         let one = async || self.single(Touch { id: *id, timeouts }).await.map(saved_if);
         let keys = || Change::touch_keys(id);
-        let done = self.changes.run(keys, || Change::Touch(*id, timeouts), one).await?;
+        let own = || Change::Touch(*id, timeouts);
+        let done = self.changes.run(Way::Together, keys, own, one).await?;
         Ok(done == Saved::Applied)
     }
 

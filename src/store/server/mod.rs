@@ -1,6 +1,7 @@
 //! What stores on a server have in common, whatever the server: the operations on a connection, how
 //! often one is tried, what lanes do with them.
 
+mod gate;
 mod lanes;
 mod many;
 mod operations;
@@ -9,6 +10,7 @@ mod tries;
 
 use std::sync::Arc;
 
+pub(in crate::store) use self::gate::Gate;
 pub(in crate::store) use self::lanes::{Batches, Lanes, Limits};
 pub(in crate::store) use self::many::Sorted;
 pub(in crate::store) use self::operations::{

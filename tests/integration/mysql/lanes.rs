@@ -122,9 +122,13 @@ async fn closing_drains() {
         return;
     }
     let place = Place::shared().await;
-    let store = place.open().await;
-    let inserted = lanes::closing_drains(&store, async || store.close().await).await;
-    assert_eq!(place.count().await, i64::try_from(inserted).unwrap());
+    let url = |name: &str| MariaDb::shared().socket_url(name);
+    let plain = place.builder(url).lanes(false).open().await.unwrap();
+    let mut rows = 0;
+    for store in [place.open().await, plain] {
+        rows += lanes::closing_drains(&store, async || store.close().await).await;
+    }
+    assert_eq!(place.count().await, i64::try_from(rows).unwrap());
 }
 
 /// An engine without transactions keeps what a batch has written before it failed: its outcome is

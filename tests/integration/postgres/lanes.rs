@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use sqlbypass::SessionId;
+use sqlbypass::{PostgresStore, SessionId, Table};
 
 use super::{AnyPlace, Place};
 use crate::promises::lanes::{self, Age, Beside};
@@ -105,14 +105,24 @@ async fn finds_in_a_batch_find_what_they_find_alone() {
     lanes::finds_in_a_batch_find_what_they_find_alone(&store, &plain, &ids).await;
 }
 
-/// What waits when the store closes has its answer; what comes later is refused.
+/// With lanes, without, and in a pool of the user's, which goes on to serve others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_drains() {
     if !Postgres::available() {
         return;
     }
     let place = Place::shared().await;
-    let store = place.open().await;
-    let inserted = lanes::closing_drains(&store, async || store.close().await).await;
-    assert_eq!(place.count().await, i64::try_from(inserted).unwrap());
+    let config = Postgres::shared().socket_url("postgres").parse().unwrap();
+    let manager = deadpool_postgres::Manager::new(config, tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).max_size(4).build().unwrap();
+    let table = || Table::new(place.table()).unwrap();
+    let users = PostgresStore::pool(pool.clone()).table(table()).open().await.unwrap();
+    let url = Postgres::shared().socket_url("postgres");
+    let plain = place.builder(&url).lanes(false).open().await.unwrap();
+    let mut rows = 0;
+    for store in [place.open().await, plain, users] {
+        rows += lanes::closing_drains(&store, async || store.close().await).await;
+    }
+    assert_eq!(place.count().await, i64::try_from(rows).unwrap());
+    pool.get().await.unwrap().query_one("SELECT 1", &[]).await.unwrap();
 }

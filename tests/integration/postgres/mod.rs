@@ -1,6 +1,8 @@
 //! PostgreSQL: what goes wrong with servers, networks, poolers and tables, on servers of our own.
 
 mod connect;
+mod crowds;
+mod disk;
 mod errors;
 mod failover;
 mod faults;
@@ -18,6 +20,9 @@ mod plain {
 
     type Place = AnyPlace<false>;
 
+    #[allow(clippy::duplicate_mod)]
+    #[path = "disk.rs"]
+    mod disk;
     #[allow(clippy::duplicate_mod)]
     #[path = "faults.rs"]
     mod faults;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value as Row, json};
 use sqlbypass::{
-    Codec, Hybrid, Json, JsonString, Lookup, Marshal, Null, Outcome, SessionManager, Store,
+    Codec, Hybrid, Json, JsonString, Lookup, Maintenance as _, Marshal, Null, Outcome,
+    SessionManager, Store,
 };
 
 use super::{Place, new_id};
@@ -94,6 +95,51 @@ async fn every_shape_is_read_and_the_configured_ones_is_written() {
             let id: String = place.raw.query_one(&sql, &[]).await.unwrap().get(0);
             assert_eq!(stored(&place, &id).await, written, "{kind}: a new session");
             place.run("DELETE FROM {table}").await;
+        }
+    }
+}
+
+/// A domain is what it is made of, however deep: its bytes are bytes and its limit is a limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_of_domains_are_those_of_their_types() {
+    if !Postgres::available() {
+        return;
+    }
+    for (domain, limit) in
+        [("bytea", None), ("text", None), ("varchar(400)", Some(400)), ("jsonb", None)]
+    {
+        let place = Place::on(
+            Postgres::shared(),
+            &format!(
+                "CREATE DOMAIN {{schema}}.of AS {domain};
+                 CREATE DOMAIN {{schema}}.blobby AS {{schema}}.of CHECK (VALUE IS NOT NULL);
+                 {}",
+                table("{schema}.blobby")
+            ),
+        )
+        .await;
+        let store = place.open().await;
+        let schema = store.inspect().await.unwrap();
+        assert_eq!(schema.data_limit_chars, limit, "{domain}");
+        assert!(domain.starts_with("varchar") || schema.data_type == domain, "{domain}");
+
+        let manager = SessionManager::new(store.clone(), Json);
+        let session = manager.session(None);
+        session.insert("a", "é").unwrap();
+        let commit = session.commit().await.unwrap();
+        assert_eq!(commit.outcome, Outcome::Created, "{domain}");
+        let id = session.id().await.unwrap();
+        for value in ["b", "c"] {
+            let session = manager.session(id.clone());
+            session.insert("a", value).unwrap();
+            assert_eq!(session.commit().await.unwrap().outcome, Outcome::Saved, "{domain}");
+            let again = manager.session(id.clone());
+            assert_eq!(again.get::<String>("a").await.unwrap().as_deref(), Some(value));
+        }
+        if limit.is_some() {
+            let session = manager.session(id);
+            session.insert("a", "x".repeat(500)).unwrap();
+            assert!(session.commit().await.unwrap_err().is_overflow());
         }
     }
 }

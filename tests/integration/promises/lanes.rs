@@ -1,5 +1,7 @@
 //! Operations that meet go out in batches: each has its own answer, the one that it has alone.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use sqlbypass::{
@@ -226,30 +228,34 @@ pub(crate) async fn finds_in_a_batch_find_what_they_find_alone<S: Shared>(
     }
 }
 
-/// What waits when the store closes has its answer; what comes later is refused. The number of rows
-/// that were inserted.
+/// What is under way or waits when the store closes comes to its end; what comes later is refused.
 pub(crate) async fn closing_drains<S: Shared>(
     store: &S,
     close: impl AsyncFnOnce() -> Result<()>,
 ) -> usize {
     let ids: Vec<SessionId> = (0..200).map(|_| new_id()).collect();
-    let inserts: Vec<_> = ids
+    let mut inserts: Vec<_> = ids
         .iter()
         .map(|id| {
             let insert = Insert { id: id.private(), data: "new".into(), expires_in: None };
             Box::pin(save(store, Save::Insert(insert)))
         })
         .collect();
-    let all = tokio::spawn(together(inserts));
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    close().await.unwrap();
-    let answers = all.await.unwrap();
-    for (answer, _) in &answers {
-        match answer {
-            Ok(saved) => assert_eq!(*saved, Saved::Applied),
-            Err(error) => assert!(error.is_unavailable(), "{error}"),
+    // All have begun when it closes.
+    let mut answers: Vec<Option<Saved>> = vec![None; inserts.len()];
+    let all = poll_fn(|cx| {
+        for (insert, answer) in inserts.iter_mut().zip(&mut answers) {
+            if answer.is_none()
+                && let Poll::Ready(saved) = insert.as_mut().poll(cx)
+            {
+                *answer = Some(saved.unwrap());
+            }
         }
-    }
+        if answers.contains(&None) { Poll::Pending } else { Poll::Ready(()) }
+    });
+    let ((), closed) = tokio::join!(biased; all, close());
+    closed.unwrap();
+    assert!(answers.iter().all(|answer| *answer == Some(Saved::Applied)));
     assert!(store.find(&Lookup::new(&ids[0])).await.unwrap_err().is_unavailable());
-    answers.iter().filter(|(answer, _)| answer.is_ok()).count()
+    answers.len()
 }

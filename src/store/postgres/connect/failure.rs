@@ -53,8 +53,7 @@ impl Failure {
                 ..said("takes no more connections")
             };
         }
-        let options_refused = *code == SqlState::PROTOCOL_VIOLATION
-            && message.contains("unsupported startup parameter");
+        let options_refused = are_options_refused(code, message);
         let no_rule = *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
         let config = code.code().starts_with("28")
             || *code == SqlState::INVALID_CATALOG_NAME
@@ -65,6 +64,7 @@ impl Failure {
                 advice: match code.code() {
                     "3D000" => "create the database, or name another",
                     code if code.starts_with("28") => "check user, password and pg_hba.conf",
+                    _ if options_refused => "behind a pooler in transaction mode turn pgbouncer on",
                     _ => "",
                 },
                 // What is missing on one server can be there on the next; a wrong password tried
@@ -80,6 +80,16 @@ impl Failure {
             other_encryption: *code == SqlState::PROTOCOL_VIOLATION,
             ..said("refused the connection")
         }
+    }
+}
+
+/// A pooler does not take what a connection is started with: PgBouncer names the parameter, RDS Proxy
+/// the option or the command line.
+fn are_options_refused(code: &SqlState, message: &str) -> bool {
+    match *code {
+        SqlState::FEATURE_NOT_SUPPORTED => true,
+        SqlState::PROTOCOL_VIOLATION => message.contains("unsupported startup parameter"),
+        _ => message.contains("support command-line options"),
     }
 }
 
@@ -148,5 +158,30 @@ pub(crate) fn unwrap(error: tokio_postgres::Error) -> Failure {
     match error.source().and_then(|source| source.downcast_ref::<Failure>()) {
         Some(failure) => failure.clone(),
         None => Failure::of_attempt(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What poolers that are not to be had for tests are reported to say.
+    #[test]
+    fn poolers_that_refuse_options_are_known_by_their_words() {
+        for (code, message) in [
+            (SqlState::PROTOCOL_VIOLATION, "unsupported startup parameter: options"),
+            (
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "Feature not supported: RDS Proxy currently doesn\u{2019}t support command-line options.",
+            ),
+            (
+                SqlState::INTERNAL_ERROR,
+                "Feature not supported: RDS Proxy currently doesn't support command-line options.",
+            ),
+        ] {
+            assert!(Failure::of_server(&code, message).options_refused, "{message}");
+        }
+        let other = Failure::of_server(&SqlState::PROTOCOL_VIOLATION, "SSL required");
+        assert!(!other.options_refused && other.other_encryption);
     }
 }
