@@ -1,8 +1,8 @@
 //! What all databases are measured with: the rows, the operations, the tasks.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -132,6 +132,60 @@ impl<S: Store + Clone + 'static> Subject for S {
     }
 }
 
+/// How long operations took: counts of times by their logarithm, a sixteenth of a doubling exact.
+pub(crate) struct Times([u64; Self::SIZE]);
+
+/// Of all operations since they were last taken.
+static TIMES: Mutex<Times> = Mutex::new(Times::NONE);
+
+impl Times {
+    const SIZE: usize = 64 * 16;
+    const NONE: Self = Self([0; Self::SIZE]);
+
+    /// Those since the last call.
+    pub(crate) fn take() -> Self {
+        std::mem::replace(&mut *TIMES.lock().expect("the times"), Self::NONE)
+    }
+
+    /// The time that this share of the operations did not exceed; `None` if none was noted.
+    pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
+        let wanted = (self.0.iter().sum::<u64>() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let at = self.0.iter().position(|count| {
+            seen += count;
+            *count > 0 && seen >= wanted
+        })?;
+        Some(Duration::from_nanos((16 + at as u64 % 16) << (at / 16)))
+    }
+
+    fn note(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(16);
+        let doublings = nanos.ilog2() - 4;
+        self.0[doublings as usize * 16 + (nanos >> doublings) as usize % 16] += 1;
+    }
+
+    fn keep(&self) {
+        let mut all = TIMES.lock().expect("the times");
+        for (all, count) in all.0.iter_mut().zip(&self.0) {
+            *all += count;
+        }
+    }
+}
+
+/// Time for `iterations` operations one after the other on this thread.
+pub(crate) fn in_a_loop(iterations: u64, mut operate: impl FnMut()) -> Duration {
+    let (begun, mut times) = (Instant::now(), Times::NONE);
+    let mut before = begun;
+    for _ in 0..iterations {
+        operate();
+        let now = Instant::now();
+        times.note(now - before);
+        before = now;
+    }
+    times.keep();
+    before - begun
+}
+
 /// Time for `iterations` operations by `tasks` concurrent tasks.
 pub(crate) fn concurrently(
     runtime: &Runtime,
@@ -148,12 +202,17 @@ pub(crate) fn concurrently(
             .map(|_| {
                 let (subject, bed, left) = (subject.clone(), Arc::clone(bed), Arc::clone(&left));
                 tokio::spawn(async move {
+                    let (mut before, mut times) = (Instant::now(), Times::NONE);
                     while left
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                         .is_ok()
                     {
                         subject.operate(&bed, operation).await;
+                        let now = Instant::now();
+                        times.note(now - before);
+                        before = now;
                     }
+                    times.keep();
                 })
             })
             .collect();
