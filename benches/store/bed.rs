@@ -1,7 +1,7 @@
 //! What all databases are measured with: the rows, the operations, the tasks.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -138,6 +138,7 @@ pub(crate) struct Times([u64; Self::SIZE]);
 /// Of all operations since they were last taken.
 static TIMES: Mutex<Times> = Mutex::new(Times::NONE);
 
+#[allow(dead_code)] // Criterion tells times of its own.
 impl Times {
     const SIZE: usize = 64 * 16;
     const NONE: Self = Self([0; Self::SIZE]);
@@ -186,6 +187,10 @@ pub(crate) fn in_a_loop(iterations: u64, mut operate: impl FnMut()) -> Duration 
     before - begun
 }
 
+/// Whether a task waits for its turn in the executor's queue before each operation, as requests to a
+/// service do. One that never waits for anything else keeps its turn to the end.
+pub(crate) static TURNS: AtomicBool = AtomicBool::new(false);
+
 /// Time for `iterations` operations by `tasks` concurrent tasks.
 pub(crate) fn concurrently(
     runtime: &Runtime,
@@ -196,6 +201,7 @@ pub(crate) fn concurrently(
     iterations: u64,
 ) -> Duration {
     runtime.block_on(async {
+        let turns = TURNS.load(Ordering::Relaxed);
         let left = Arc::new(AtomicUsize::new(usize::try_from(iterations).expect("a count")));
         let begun = Instant::now();
         let handles: Vec<_> = (0..tasks)
@@ -207,6 +213,9 @@ pub(crate) fn concurrently(
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                         .is_ok()
                     {
+                        if turns {
+                            tokio::task::yield_now().await;
+                        }
                         subject.operate(&bed, operation).await;
                         let now = Instant::now();
                         times.note(now - before);

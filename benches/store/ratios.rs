@@ -1,7 +1,8 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
 //! `cargo bench --features postgres,mysql --bench ratios` takes half an hour and prints a table;
-//! `-- sqlite 600b find c64` measures what has these words in its name.
+//! `-- sqlite 600b find c64` measures what has these words in its name;
+//! with `turns` a task waits for its turn before each operation, as requests to a service do.
 
 mod bed;
 mod mysql;
@@ -11,8 +12,9 @@ mod servers;
 mod sqlite;
 
 use std::io::{Write as _, stdout};
+use std::sync::atomic::Ordering;
 
-use bed::{Compared, OPERATIONS, Operation, SIZES, TASKS, Times, Which};
+use bed::{Compared, OPERATIONS, Operation, SIZES, TASKS, TURNS, Times, Which};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 11;
@@ -21,6 +23,9 @@ const SECONDS: f64 = 0.7;
 
 fn main() {
     let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (turns, words): (Vec<_>, Vec<_>) = words.partition(|word| word == "turns");
+    TURNS.store(!turns.is_empty(), Ordering::Relaxed);
+    let words = words.into_iter();
     let (tasks, words): (Vec<_>, Vec<_>) = words
         .partition(|word| word.strip_prefix('c').is_some_and(|rest| rest.parse::<usize>().is_ok()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
