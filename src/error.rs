@@ -153,7 +153,7 @@ impl Error {
     }
 
     /// The same error for somebody else; the source stays with the first.
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    #[cfg(feature = "_sql")]
     pub(crate) fn twin(&self) -> Self {
         let inner = &self.0;
         Self(Box::new(Inner {

@@ -1,7 +1,7 @@
 //! What all databases are measured with: the rows, the operations, the tasks.
 
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -135,8 +135,64 @@ impl<S: Store + Clone + 'static> Subject for S {
     }
 }
 
-/// The microseconds that the operations of the last [`concurrently`] took.
-pub(crate) static TAKEN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// How long operations took: counts of times by their logarithm, a sixteenth of a doubling exact.
+pub(crate) struct Times([u64; Self::SIZE]);
+
+/// Of all operations since they were last taken.
+static TIMES: Mutex<Times> = Mutex::new(Times::NONE);
+
+#[allow(dead_code)] // Criterion tells times of its own.
+impl Times {
+    const SIZE: usize = 64 * 16;
+    const NONE: Self = Self([0; Self::SIZE]);
+
+    /// Those since the last call.
+    pub(crate) fn take() -> Self {
+        std::mem::replace(&mut *TIMES.lock().expect("the times"), Self::NONE)
+    }
+
+    /// The time that this share of the operations did not exceed; `None` if none was noted.
+    pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
+        let wanted = (self.0.iter().sum::<u64>() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        let at = self.0.iter().position(|count| {
+            seen += count;
+            *count > 0 && seen >= wanted
+        })?;
+        Some(Duration::from_nanos((16 + at as u64 % 16) << (at / 16)))
+    }
+
+    fn note(&mut self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(16);
+        let doublings = nanos.ilog2() - 4;
+        self.0[doublings as usize * 16 + (nanos >> doublings) as usize % 16] += 1;
+    }
+
+    fn keep(&self) {
+        let mut all = TIMES.lock().expect("the times");
+        for (all, count) in all.0.iter_mut().zip(&self.0) {
+            *all += count;
+        }
+    }
+}
+
+/// Time for `iterations` operations one after the other on this thread.
+pub(crate) fn in_a_loop(iterations: u64, mut operate: impl FnMut()) -> Duration {
+    let (begun, mut times) = (Instant::now(), Times::NONE);
+    let mut before = begun;
+    for _ in 0..iterations {
+        operate();
+        let now = Instant::now();
+        times.note(now - before);
+        before = now;
+    }
+    times.keep();
+    before - begun
+}
+
+/// Whether a task waits for its turn in the executor's queue before each operation, as requests to a
+/// service do. One that never waits for anything else keeps its turn to the end.
+pub(crate) static TURNS: AtomicBool = AtomicBool::new(false);
 
 /// Time for `iterations` operations by `tasks` concurrent tasks.
 pub(crate) fn concurrently(
@@ -148,24 +204,27 @@ pub(crate) fn concurrently(
     iterations: u64,
 ) -> Duration {
     runtime.block_on(async {
+        let turns = TURNS.load(Ordering::Relaxed);
         let left = Arc::new(AtomicUsize::new(usize::try_from(iterations).expect("a count")));
         let begun = Instant::now();
         let handles: Vec<_> = (0..tasks)
             .map(|_| {
                 let (subject, bed, left) = (subject.clone(), Arc::clone(bed), Arc::clone(&left));
                 tokio::spawn(async move {
-                    let (mut taken, mut from) = (Vec::new(), Instant::now());
+                    let (mut before, mut times) = (Instant::now(), Times::NONE);
                     while left
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
                         .is_ok()
                     {
+                        if turns {
+                            tokio::task::yield_now().await;
+                        }
                         subject.operate(&bed, operation).await;
-                        let to = Instant::now();
-                        let micros = (to - from).as_micros();
-                        taken.push(u32::try_from(micros).unwrap_or(u32::MAX));
-                        from = to;
+                        let now = Instant::now();
+                        times.note(now - before);
+                        before = now;
                     }
-                    taken
+                    times.keep();
                 })
             })
             .collect();

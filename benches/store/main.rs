@@ -1,4 +1,4 @@
-//! `store/{sqlite,postgres,mysql}/{find,save,insert,mix}/{600b,4kb,32kb}/c{1,64}`, with each
+//! `store/{sqlite,postgres,mysql}/{find,save,insert,mix}/{600b,4kb,32kb}/{,lanes-}c{1,64}`, with each
 //! database's floor beside: a loop over rusqlite's prepared statements; `pgbench -M prepared`; threads
 //! of libmariadb.
 //!
@@ -23,7 +23,6 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use sqlbypass::SessionId;
 use tokio::runtime::Runtime;
 
-#[cfg(any(feature = "mysql", feature = "postgres"))]
 use bed::{Compared, OPERATIONS, SIZES};
 
 fn stores(c: &mut Criterion) {
@@ -32,14 +31,13 @@ fn stores(c: &mut Criterion) {
         .enable_all()
         .build()
         .expect("tokio");
-    sqlite::sqlite(c, &runtime);
+    compare(c, &runtime, "sqlite", sqlite::start, sqlite::Rig::new);
     #[cfg(feature = "postgres")]
     compare(c, &runtime, "postgres", postgres::start, postgres::Rig::new);
     #[cfg(feature = "mysql")]
     compare(c, &runtime, "mysql", mysql::start, mysql::Rig::new);
 }
 
-#[cfg(any(feature = "mysql", feature = "postgres"))]
 fn compare<S, R: Compared>(
     c: &mut Criterion,
     runtime: &Runtime,

@@ -1,17 +1,20 @@
 //! Ratios to each database's floor, from rounds in turn: what the machine does to one it does to all.
 //!
 //! `cargo bench --features postgres,mysql --bench ratios` takes half an hour and prints a table;
-//! `-- mysql 600b find c64` measures what has these words in its name.
+//! `-- sqlite 600b find c64` measures what has these words in its name;
+//! with `turns` a task waits for its turn before each operation, as requests to a service do.
 
 mod bed;
 mod mysql;
 mod postgres;
 #[path = "../../tests/servers/mod.rs"]
 mod servers;
+mod sqlite;
 
 use std::io::{Write as _, stdout};
+use std::sync::atomic::Ordering;
 
-use bed::{Compared, OPERATIONS, Operation, SIZES, TAKEN, TASKS, Which};
+use bed::{Compared, OPERATIONS, Operation, SIZES, TASKS, TURNS, Times, Which};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 11;
@@ -20,6 +23,9 @@ const SECONDS: f64 = 0.7;
 
 fn main() {
     let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (turns, words): (Vec<_>, Vec<_>) = words.partition(|word| word == "turns");
+    TURNS.store(!turns.is_empty(), Ordering::Relaxed);
+    let words = words.into_iter();
     let (tasks, words): (Vec<_>, Vec<_>) = words
         .partition(|word| word.strip_prefix('c').is_some_and(|rest| rest.parse::<usize>().is_ok()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -28,9 +34,10 @@ fn main() {
         .build()
         .expect("tokio");
     print(
-        "| what | of | ops/s, median | to the floor | to the driver | 99 in 100 take, µs |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+        "| what | of | ops/s, median | to the floor | to the driver | p50 µs | p99 µs |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
     );
+    of_database(&runtime, (&words, &tasks), "sqlite", sqlite::start, sqlite::Rig::new);
     of_database(&runtime, (&words, &tasks), "postgres", postgres::start, postgres::Rig::new);
     of_database(&runtime, (&words, &tasks), "mysql", mysql::start, mysql::Rig::new);
 }
@@ -76,25 +83,26 @@ fn measure(
     };
     let subjects: Vec<_> = rig.subjects(operation).into_iter().filter(is_wanted).collect();
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
-    let mut slowest: Vec<Vec<u32>> = vec![Vec::new(); subjects.len()];
+    let mut quantiles: Vec<[Vec<f64>; 2]> = vec![Default::default(); subjects.len()];
     for round in 0..=ROUNDS {
-        for ((subject, rates), slowest) in subjects.iter().zip(&mut rates).zip(&mut slowest) {
+        for ((subject, rates), quantiles) in subjects.iter().zip(&mut rates).zip(&mut quantiles) {
             let n = rates.last().map_or(500, |rate| (rate * SECONDS) as u64 + 64);
             let rate = n as f64 / rig.time(runtime, *subject, operation, n).as_secs_f64();
+            let times = Times::take();
             if round == 1 {
                 // The first round was for caches.
                 rates.clear();
-                slowest.clear();
+                quantiles.iter_mut().for_each(Vec::clear);
             }
             rates.push(rate);
-            slowest.extend(take_p99());
+            for (share, quantile) in [0.5, 0.99].into_iter().zip(quantiles) {
+                quantile.extend(times.quantile(share).map(|time| time.as_secs_f64() * 1e6));
+            }
         }
     }
     let (mut floors, mut drivers) = ([None; TASKS.len()], [None; TASKS.len()]);
-    for ((subject, rates), slowest) in subjects.iter().zip(&mut rates).zip(&mut slowest) {
-        rates.sort_by(f64::total_cmp);
-        slowest.sort_unstable();
-        let median = rates[rates.len() / 2];
+    for ((subject, rates), quantiles) in subjects.iter().zip(&mut rates).zip(&mut quantiles) {
+        let median = self::median(rates).unwrap_or_default();
         let (Which::Floor(index)
         | Which::Driver(index)
         | Which::Shared(index)
@@ -109,17 +117,17 @@ fn measure(
             other.map_or_else(String::new, |other| format!("{:.2}", median / other))
         };
         let (floor, driver) = (to(floors[index]), to(drivers[index]));
+        let [p50, p99] = quantiles.each_mut().map(|of_rounds| {
+            self::median(of_rounds).map_or_else(String::new, |t| format!("{t:.1}"))
+        });
         let of = subject.name();
-        let p99 = slowest.get(slowest.len() / 2).map_or_else(String::new, u32::to_string);
-        print(&format!("| {name} | {of} | {median:.0} | {floor} | {driver} | {p99} |\n"));
+        print(&format!("| {name} | {of} | {median:.0} | {floor} | {driver} | {p50} | {p99} |\n"));
     }
 }
 
-/// Of a turn in this process.
-fn take_p99() -> Option<u32> {
-    let mut taken = std::mem::take(&mut *TAKEN.lock().expect("no panic"));
-    taken.sort_unstable();
-    taken.get(taken.len() * 99 / 100).copied()
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 fn print(text: &str) {

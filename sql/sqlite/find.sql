@@ -5,11 +5,14 @@ SELECT
   NULL, -- unless created_at
   {updated_at} -- if updated_at
   NULL -- unless updated_at
-FROM {table}
-WHERE {session_id} IN (
-    :id,
-    :legacy, -- if legacy
-  )
+FROM
+  ( -- if legacy
+    SELECT :id AS "wanted id" -- if legacy
+    UNION ALL SELECT :legacy -- if legacy
+  ) AS lookup CROSS JOIN -- if legacy
+  {table}
+WHERE {session_id} = :id -- unless legacy
+WHERE {session_id} = lookup."wanted id" -- if legacy
   AND {session_id} COLLATE BINARY IN ( -- if collated
     :id, -- if collated
     :legacy, -- if collated and legacy

@@ -6,7 +6,9 @@ pub(crate) mod any;
 mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod connect;
-#[cfg(any(feature = "mysql", feature = "postgres"))]
+#[cfg(feature = "_sql")]
+// SQLite's changes have a writer of their own and use the half of it.
+#[cfg_attr(not(any(feature = "mysql", feature = "postgres")), allow(dead_code, unused_imports))]
 mod lane;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;

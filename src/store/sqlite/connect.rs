@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
+use rusqlite::wal::CheckpointMode;
 
 use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
@@ -23,7 +25,7 @@ const SHORT_SLEEPS: i32 = 20;
 const SHORT_SLEEP: Duration = Duration::from_micros(20);
 const LONG_SLEEP: Duration = Duration::from_micros(120);
 /// Beyond this the WAL's file is cut when it starts anew.
-const WAL_LIMIT: u64 = 64 << 20;
+pub(super) const WAL_LIMIT: u64 = 64 << 20;
 
 /// What all connections of a store share.
 pub(super) struct Shared {
@@ -121,6 +123,24 @@ impl Connection {
         }
     }
 
+    /// Runs several reads in one transaction, which ends in any case. A change of the table is not
+    /// looked at.
+    pub(super) fn read_together<T>(
+        &self,
+        reads: impl FnOnce(&rusqlite::Connection, &Statements) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let statements = match self.shared.known() {
+            Some(statements) => statements,
+            None => self.inspect()?,
+        };
+        self.begin_reading()?;
+        let result = reads(&self.raw, &statements);
+        if self.commit().is_err() && self.is_in_transaction() {
+            self.roll_back()?;
+        }
+        result
+    }
+
     /// Looks at the table and renders statements for what it has.
     pub(super) fn inspect(&self) -> Result<Arc<Statements>> {
         let table = &self.shared.options.table;
@@ -157,6 +177,60 @@ impl Connection {
         let made = made?;
         end?;
         Ok(made)
+    }
+
+    /// Begins a transaction with the lock on writing.
+    pub(super) fn begin_writing(&self) -> rusqlite::Result<()> {
+        self.control("BEGIN IMMEDIATE")
+    }
+
+    /// Begins a transaction of reads: one view of the database for all of them.
+    pub(super) fn begin_reading(&self) -> rusqlite::Result<()> {
+        self.control("BEGIN")
+    }
+
+    pub(super) fn commit(&self) -> rusqlite::Result<()> {
+        self.control("COMMIT")
+    }
+
+    pub(super) fn roll_back(&self) -> rusqlite::Result<()> {
+        self.control("ROLLBACK")
+    }
+
+    /// Whether a transaction was begun and neither side has ended it.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        !self.raw.is_autocommit()
+    }
+
+    fn control(&self, sql: &'static str) -> rusqlite::Result<()> {
+        self.raw.prepare_cached(sql)?.raw_execute().map(drop)
+    }
+
+    /// Notes the WAL's frames after each commit, in place of SQLite's own checkpoints. The bytes of
+    /// a page; `None` where there is no WAL.
+    pub(super) fn watch_wal(&mut self, frames: Arc<AtomicU32>) -> Result<Option<u64>> {
+        let fault = |fault: rusqlite::Error| error("opening a SQLite database", &fault);
+        let pragma = |name| self.raw.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        if self.shared.options.read_only
+            || !pragma("journal_mode").map_err(fault)?.eq_ignore_ascii_case("wal")
+        {
+            return Ok(None);
+        }
+        let page: i64 =
+            self.raw.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(fault)?;
+        let hook = move |_: &mut rusqlite::hooks::Wal, in_wal| {
+            frames.store(u32::try_from(in_wal).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        };
+        self.raw.wal_hook(Some(hook)).map_err(fault)?;
+        Ok(u64::try_from(page).ok())
+    }
+
+    /// Carries the WAL back into the file; the frames that readers keep from it. An error also when
+    /// it did not come to its end.
+    pub(super) fn checkpoint(&self, mode: CheckpointMode) -> rusqlite::Result<u32> {
+        let (frames, copied) = self.raw.wal_checkpoint_v2(None::<&str>, mode)?;
+        Ok(u32::try_from(frames - copied).unwrap_or(0))
     }
 
     /// Closes the connection; the last one of the process checkpoints the WAL.

@@ -1,9 +1,15 @@
 //! The store on SQLite: direct readers, one writer.
 
+mod checkpoints;
+mod cold;
 mod connect;
 mod error;
+mod finds;
+mod group;
+mod job;
 mod operations;
 mod options;
+mod queue;
 mod readers;
 mod rows;
 mod statements;
@@ -13,22 +19,24 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use options::{SqliteBuilder, Synchronous};
 
+use self::cold::Cold;
 use self::connect::{Connection, Fault, Shared};
+use self::finds::Finds;
+use self::job::Company;
+use self::operations::FINDING;
 use self::options::Source;
 use self::readers::Readers;
 use self::writer::Writer;
+use super::lane::{Keys, Lane, save_bytes};
 use super::{Maintenance, Store};
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update};
 use crate::table::Schema;
-
-/// How long a read on the caller's thread may wait for a lock before it moves to a blocking one.
-const DIRECT_WAIT: Duration = Duration::from_millis(1);
 
 /// Sessions in a SQLite file, also one that a Rails app has open at the same time.
 ///
@@ -42,9 +50,20 @@ pub struct SqliteStore(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
-    readers: Readers,
+    readers: Arc<Readers>,
+    finds: Way,
     writer: Writer,
     closed: AtomicBool,
+}
+
+/// How finds go.
+enum Way {
+    /// Each by itself.
+    Alone,
+    /// Together when they meet.
+    Together(Arc<Finds>),
+    /// On threads that may wait for a disk.
+    Cold(Lane<Cold>),
 }
 
 impl Inner {
@@ -96,45 +115,45 @@ impl SqliteStore {
     /// None today.
     pub async fn close(&self) -> Result<()> {
         self.0.closed.store(true, Ordering::Release);
+        if let Way::Cold(lane) = &self.0.finds {
+            lane.close().await;
+        }
         self.0.readers.close();
-        self.0.writer.close().await
+        self.0.writer.close().await;
+        Ok(())
     }
 
     async fn from_builder(options: SqliteBuilder) -> Result<Self> {
         let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options));
+        let readers = Arc::new(Readers::new(Arc::clone(&shared)));
+        let finds = match (shared.options.lanes, shared.options.blocking_reads) {
+            (false, _) => Way::Alone,
+            (true, false) => Way::Together(Arc::new(Finds::new(Arc::clone(&readers)))),
+            (true, true) => Way::Cold(cold::lane(&shared, Arc::clone(&readers))),
+        };
         let store = Self(Arc::new(Inner {
-            readers: Readers::new(shared.options.readers),
+            readers,
+            finds,
             writer: Writer::start(Arc::clone(&shared))?,
             shared,
             closed: AtomicBool::new(false),
         }));
         if !lazy {
             // The writer first: it makes the file and the table where that is wanted.
-            store.write("opening a SQLite database", |_| Ok(())).await?;
+            store.write("opening a SQLite database", Company::None, |_| Ok(())).await?;
             store.read("opening a SQLite database", |_| Ok(())).await?;
         }
         Ok(store)
     }
 
-    /// Runs a read: on this thread if a connection is free and no lock is met, else on a blocking
-    /// one.
     async fn read<T: Send + 'static>(
         &self,
         doing: &'static str,
         operation: impl Fn(&Connection) -> Result<T, Fault> + Clone + Send + 'static,
     ) -> Result<T> {
-        let inner = &self.0;
-        inner.check_open(doing)?;
-        if !inner.shared.options.blocking_reads {
-            let direct = inner.readers.try_run(Instant::now() + DIRECT_WAIT, &operation);
-            match direct {
-                Some(Err(Fault::Sql(fault))) if error::is_busy(&fault) => {}
-                Some(result) => return result.map_err(|fault| fault.into_error(doing)),
-                None => {}
-            }
-        }
-        self.read_blocking(doing, operation).await
+        self.0.check_open(doing)?;
+        self.0.readers.read(doing, operation).await
     }
 
     async fn read_blocking<T: Send + 'static>(
@@ -142,76 +161,68 @@ impl SqliteStore {
         doing: &'static str,
         operation: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        let inner = Arc::clone(&self.0);
-        inner.check_open(doing)?;
-        let until = Instant::now() + inner.shared.options.deadline;
-        let task = tokio::task::spawn_blocking(move || {
-            let run = |connection: &Connection| {
-                operation(connection).map_err(|fault| fault.into_error(doing))
-            };
-            inner.readers.run(&inner.shared, until, run)
-        });
-        match tokio::time::timeout_at(until.into(), task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::database(doing, "the reading thread ended without an answer")),
-            Err(_) => Err(Error::timeout(doing, "the read did not end by the deadline")),
-        }
-    }
-
-    async fn write<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        operation: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
+        self.0.check_open(doing)?;
         let until = Instant::now() + self.0.shared.options.deadline;
-        let run = move |connection: &Connection| {
-            operation(connection).map_err(|fault| match fault {
-                Fault::Sql(fault) if error::is_io_failure(&fault) => {
-                    Error::unknown_outcome(doing, "the disk failed while it was written")
-                }
-                fault => fault.into_error(doing),
-            })
-        };
-        self.0.writer.run(doing, until, run).await
-    }
-}
-
-impl Store for SqliteStore {
-    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        let doing = "finding a session";
-        let lookup = lookup.clone();
-        self.read(doing, move |connection| {
-            connection.run(doing, |raw, statements| operations::find(raw, statements, &lookup))
-        })
-        .await
+        self.0.readers.read_blocking(doing, until, operation).await
     }
 
-    async fn save(&self, save: &Save) -> Result<Saved> {
-        let doing = "saving a session";
-        let save = save.clone();
-        self.write(doing, move |connection| {
+    async fn change(&self, doing: &'static str, save: Save) -> Result<Saved> {
+        self.write(doing, Company::Welcome(save_bytes(&save)), move |connection| {
             connection.run(doing, |raw, statements| operations::save(raw, statements, &save))
         })
         .await
     }
 
+    async fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        company: Company,
+        operation: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T> {
+        let until = Instant::now() + self.0.shared.options.deadline;
+        self.0.writer.run(doing, company, until, operation).await
+    }
+}
+
+impl Store for SqliteStore {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        let inner = &self.0;
+        inner.check_open(FINDING)?;
+        match &inner.finds {
+            Way::Alone => {}
+            Way::Together(finds) => {
+                if let Some(found) = finds.join(lookup).await {
+                    return Ok(found);
+                }
+            }
+            Way::Cold(lane) => {
+                let one = || {
+                    let until = Instant::now() + inner.shared.options.deadline;
+                    cold::find(&inner.readers, lookup, until)
+                };
+                return lane.run(Keys::default, || lookup.clone(), one).await;
+            }
+        }
+        let lookup = lookup.clone();
+        self.read(FINDING, move |connection| operations::find(connection, &lookup)).await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        self.change("saving a session", save.clone()).await
+    }
+
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
         let doing = "destroying a session";
         let lookup = lookup.clone();
-        self.write(doing, move |connection| {
+        self.write(doing, Company::Welcome(0), move |connection| {
             connection.run(doing, |raw, statements| operations::destroy(raw, statements, &lookup))
         })
         .await
     }
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        let doing = "touching a session";
         let save = Save::Update(Update { timeouts, ..Update::new(*id) });
-        self.write(doing, move |connection| {
-            connection.run(doing, |raw, statements| operations::save(raw, statements, &save))
-        })
-        .await
-        .map(|saved| saved == Saved::Applied)
+        Ok(self.change("touching a session", save).await? == Saved::Applied)
     }
 }
 
@@ -243,7 +254,7 @@ impl Maintenance for SqliteStore {
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
         let doing = "deleting rows";
         let (keys, filter) = (keys.to_vec(), filter.clone());
-        self.write(doing, move |connection| {
+        self.write(doing, Company::None, move |connection| {
             connection
                 .run(doing, |raw, statements| operations::delete(raw, statements, &keys, &filter))
         })
@@ -253,7 +264,7 @@ impl Maintenance for SqliteStore {
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
         let doing = "re-keying a row";
         let (row, new_id) = (row.clone(), *new_id);
-        self.write(doing, move |connection| {
+        self.write(doing, Company::Welcome(0), move |connection| {
             connection
                 .run(doing, |raw, statements| operations::rekey(raw, statements, &row, &new_id))
         })
@@ -262,7 +273,8 @@ impl Maintenance for SqliteStore {
 
     async fn clear(&self) -> Result<u64> {
         let doing = "clearing the sessions table";
-        self.write(doing, move |connection| connection.run(doing, operations::clear)).await
+        self.write(doing, Company::None, move |connection| connection.run(doing, operations::clear))
+            .await
     }
 }
 

@@ -15,26 +15,51 @@ use crate::sql::{Param, Statement};
 use crate::store::call::{Call, Values, not_applied};
 use crate::store::statements::Statements;
 
+pub(super) const FINDING: &str = "finding a session";
+
 pub(super) fn find(
-    connection: &Connection,
-    statements: &Statements,
+    connection: &super::Connection,
     lookup: &Lookup,
 ) -> Result<Option<Record>, Fault> {
-    let call = Call::find(statements, lookup)?;
-    let clock = Clock::new(&call.values);
-    let mut statement = prepared(connection, statements, &call, &clock)?;
-    let mut rows = statement.raw_query();
-    let (mut private, mut raw) = (None, None);
-    while let Some(row) = rows.next()? {
-        match rows::record(row, clock.now)? {
-            Some(record) if record.id.is_legacy() => raw = Some(record),
-            Some(record) => private = Some(record),
-            None => {}
-        }
+    connection.run(FINDING, |raw, statements| Finder::new(raw, statements).find(lookup))
+}
+
+/// Finds one after the other; those that are alike share a prepared statement.
+pub(super) struct Finder<'c> {
+    connection: &'c Connection,
+    statements: &'c Statements,
+    last: Option<(&'c Statement, CachedStatement<'c>)>,
+}
+
+impl<'c> Finder<'c> {
+    pub(super) fn new(connection: &'c Connection, statements: &'c Statements) -> Self {
+        Self { connection, statements, last: None }
     }
-    // With rows under both ids, the private one is the session.
-    let twin = raw.is_some();
-    Ok(private.map(|record| Record { legacy_twin: twin, ..record }).or(raw))
+
+    pub(super) fn find(&mut self, lookup: &Lookup) -> Result<Option<Record>, Fault> {
+        let call = Call::find(self.statements, lookup)?;
+        let variant = self.statements.get(call.name, call.flags)?;
+        let mut statement = match self.last.take() {
+            Some((last, statement)) if std::ptr::eq(last, variant) => statement,
+            _ => self.connection.prepare_cached(&variant.sql)?,
+        };
+        let clock = Clock::new(&call.values, &variant.params);
+        bind(&mut statement, &variant.params, &call.values, &clock, self.statements.binary)?;
+        let (mut private, mut raw) = (None, None);
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            match rows::record(row, clock.now)? {
+                Some(record) if record.id.is_legacy() => raw = Some(record),
+                Some(record) => private = Some(record),
+                None => {}
+            }
+        }
+        drop(rows);
+        self.last = Some((variant, statement));
+        // With rows under both ids, the private one is the session.
+        let twin = raw.is_some();
+        Ok(private.map(|record| Record { legacy_twin: twin, ..record }).or(raw))
+    }
 }
 
 pub(super) fn save(
@@ -87,7 +112,7 @@ pub(super) fn scan(
     scan: &Scan,
 ) -> Result<Vec<Row>, Fault> {
     let call = Call::scan(statements, scan)?;
-    let mut statement = prepared(connection, statements, &call, &Clock::new(&call.values))?;
+    let mut statement = prepared(connection, statements, &call)?;
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -135,18 +160,18 @@ pub(super) fn clear(connection: &Connection, statements: &Statements) -> Result<
 /// SQLite's clock is this machine's; the times that rows are compared with come from it.
 struct Clock {
     now: SystemTime,
-    now_text: TimeText,
+    now_text: Option<TimeText>,
     idle_since: Option<TimeText>,
     born_since: Option<TimeText>,
     expires_at: Option<TimeText>,
 }
 
 impl Clock {
-    fn new(values: &Values<'_>) -> Self {
+    fn new(values: &Values<'_>, params: &[Param]) -> Self {
         let now = SystemTime::now();
         Self {
             now,
-            now_text: TimeText::new(now),
+            now_text: params.contains(&Param::Now).then(|| TimeText::new(now)),
             idle_since: values.timeouts.idle.map(|age| TimeText::before(now, age)),
             born_since: values.timeouts.lifetime.map(|age| TimeText::before(now, age)),
             expires_at: values.expires_in.map(|time| TimeText::after(now, time)),
@@ -166,7 +191,7 @@ fn value<'a>(param: Param, values: &Values<'a>, clock: &'a Clock, binary: bool) 
         Param::StoredId => text(values.stored_id),
         Param::Data => data_sql(values.data, binary),
         Param::GuardData => data_sql(values.guard, binary),
-        Param::Now => clock.now_text.as_sql(),
+        Param::Now => time(&clock.now_text),
         Param::IdleSince => time(&clock.idle_since),
         Param::BornSince => time(&clock.born_since),
         Param::ExpiresAt => time(&clock.expires_at),
@@ -191,15 +216,25 @@ fn prepared<'c>(
     connection: &'c Connection,
     statements: &Statements,
     call: &Call<'_>,
-    clock: &Clock,
 ) -> Result<CachedStatement<'c>, Fault> {
     let Statement { sql, params } = statements.get(call.name, call.flags)?;
     let mut statement = connection.prepare_cached(sql)?;
-    for (at, param) in params.iter().enumerate() {
-        let value = value(*param, &call.values, clock, statements.binary);
-        statement.raw_bind_parameter(at + 1, value)?;
-    }
+    let clock = Clock::new(&call.values, params);
+    bind(&mut statement, params, &call.values, &clock, statements.binary)?;
     Ok(statement)
+}
+
+fn bind(
+    statement: &mut CachedStatement<'_>,
+    params: &[Param],
+    values: &Values<'_>,
+    clock: &Clock,
+    binary: bool,
+) -> rusqlite::Result<()> {
+    for (at, param) in params.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value(*param, values, clock, binary))?;
+    }
+    Ok(())
 }
 
 /// Runs a statement; the number of rows it changed or, of a question, found.
@@ -208,7 +243,7 @@ fn execute(
     statements: &Statements,
     call: &Call<'_>,
 ) -> Result<u64, Fault> {
-    let mut statement = prepared(connection, statements, call, &Clock::new(&call.values))?;
+    let mut statement = prepared(connection, statements, call)?;
     if statement.readonly() {
         return Ok(u64::from(statement.raw_query().next()?.is_some()));
     }

@@ -58,6 +58,7 @@ pub struct SqliteBuilder {
     pub(super) lazy: bool,
     pub(super) read_only: bool,
     pub(super) blocking_reads: bool,
+    pub(super) lanes: bool,
     pub(super) synchronous: Synchronous,
     pub(super) page_size: Option<u32>,
     pub(super) mmap_size: u64,
@@ -76,6 +77,7 @@ impl SqliteBuilder {
             lazy: false,
             read_only: false,
             blocking_reads: false,
+            lanes: true,
             synchronous: Synchronous::Full,
             page_size: None,
             mmap_size: 256 << 20,
@@ -162,6 +164,13 @@ impl SqliteBuilder {
     /// memory (a find takes microseconds), better on cold disks that would stall the executor.
     pub fn blocking_reads(mut self, blocking: bool) -> Self {
         self.blocking_reads = blocking;
+        self
+    }
+
+    /// Whether operations that meet share a transaction, and the WAL is carried back into the file
+    /// beside the writer; on by default. Off: a transaction each, and SQLite's own checkpoints.
+    pub fn lanes(mut self, lanes: bool) -> Self {
+        self.lanes = lanes;
         self
     }
 

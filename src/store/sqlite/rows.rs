@@ -1,6 +1,5 @@
 //! Rows and parameters: SQLite's values ↔ ours.
 
-use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use crate::record::{Record, Row, RowKey};
 #[derive(Clone, Copy)]
 pub(super) struct TimeText {
     len: usize,
-    bytes: [u8; 32],
+    bytes: [u8; 26],
 }
 
 impl TimeText {
@@ -28,25 +27,21 @@ impl TimeText {
         let clamped = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
         let time = Timestamp::try_from(time).unwrap_or(clamped);
         let at: DateTime = Offset::UTC.to_datetime(time);
-        let micros = at.subsec_nanosecond() / 1_000;
-        let mut text = Self { len: 0, bytes: [0; 32] };
-        let mut out = &mut text.bytes[..];
         let (date, clock) = (at.date(), at.time());
-        // 32 bytes hold any of jiff's years, so writing cannot fail.
-        let _ = write!(
-            out,
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
-            date.year(),
-            date.month(),
-            date.day(),
-            clock.hour(),
-            clock.minute(),
-            clock.second()
-        );
+        // Before all others, as a year before the first one is.
+        let year = u32::from(date.year().max(0).unsigned_abs());
+        let micros = at.subsec_nanosecond().unsigned_abs() / 1_000;
+        let mut text = Self { len: 19, bytes: *b"0000-00-00 00:00:00.000000" };
+        digits(&mut text.bytes[..4], year);
+        digits(&mut text.bytes[5..7], date.month().unsigned_abs().into());
+        digits(&mut text.bytes[8..10], date.day().unsigned_abs().into());
+        digits(&mut text.bytes[11..13], clock.hour().unsigned_abs().into());
+        digits(&mut text.bytes[14..16], clock.minute().unsigned_abs().into());
+        digits(&mut text.bytes[17..19], clock.second().unsigned_abs().into());
         if micros != 0 {
-            let _ = write!(out, ".{micros:06}");
+            digits(&mut text.bytes[20..], micros);
+            text.len = 26;
         }
-        text.len = 32 - out.len();
         text
     }
 
@@ -149,9 +144,44 @@ fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
 /// A time that cannot be read is left out: it must not make a session unreadable.
 fn time(value: ValueRef<'_>) -> Option<SystemTime> {
     static PARSER: DateTimeParser = DateTimeParser::new();
-    let at = PARSER.parse_datetime(bytes(value)?).ok()?;
+    let text = bytes(value)?;
+    let at = as_rails_writes(text).or_else(|| PARSER.parse_datetime(text).ok())?;
     let time = Offset::UTC.to_timestamp(at).ok()?;
     Some(SystemTime::from(time))
+}
+
+/// The form of [`TimeText`], without the parser that knows all others.
+fn as_rails_writes(text: &[u8]) -> Option<DateTime> {
+    let (seconds, nanos) = match text {
+        [seconds @ .., b'.', a, b, c, d, e, f] if seconds.len() == 19 => {
+            (seconds, number(&[*a, *b, *c, *d, *e, *f])? * 1_000)
+        }
+        seconds => (seconds, 0),
+    };
+    let [y0, y1, y2, y3, b'-', mo0, mo1, b'-', d0, d1, b' ', h0, h1, b':', mi0, mi1, b':', s0, s1] =
+        *seconds
+    else {
+        return None;
+    };
+    let pair = |tens, ones| number(&[tens, ones]).map(|pair| pair as i8);
+    let year = number(&[y0, y1, y2, y3])? as i16;
+    let (month, day) = (pair(mo0, mo1)?, pair(d0, d1)?);
+    DateTime::new(year, month, day, pair(h0, h1)?, pair(mi0, mi1)?, pair(s0, s1)?, nanos as i32)
+        .ok()
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+    })
+}
+
+/// Writes a number's last digits over all of `out`.
+fn digits(out: &mut [u8], mut number: u32) {
+    for place in out.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    fn times_of_other_forms_are_read() {
+        for text in
+            ["2026-11-22T21:19:01.5", "2026-11-22 21:19:01.500", "2026-11-22 21:19:01.5000000"]
+        {
+            assert_eq!(time(ValueRef::Text(text.as_bytes())), Some(at(1_795_382_341_500_000)));
+        }
+    }
+
+    #[test]
     fn the_texts_sort_as_the_times_do() {
         let times = [0, 1, 999_999, 1_000_000, 1_000_001, 60_000_000, 1_795_382_341_000_000];
         let texts: Vec<String> = times.iter().map(|micros| written(at(*micros))).collect();
@@ -189,8 +228,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_left_out() {
-        for text in ["", "soon", "2026-13-01 00:00:00", "\u{ff12}"] {
-            assert_eq!(time(ValueRef::Text(text.as_bytes())), None);
+        let odd = ["2026-02-30 00:00:00", "2026-01-01 00:00:0a", "2026-01-01 00:00:00.00000x"];
+        for text in ["", "soon", "2026-13-01 00:00:00", "\u{ff12}"].into_iter().chain(odd) {
+            assert_eq!(time(ValueRef::Text(text.as_bytes())), None, "{text}");
         }
         assert_eq!(time(ValueRef::Integer(5)), None);
     }

@@ -1,47 +1,38 @@
 //! The one writer: a thread that owns the only writing connection, and its bounded queue.
 //!
 //! SQLite lets one connection write at a time; a thread of its own keeps fsyncs off the executor.
+//! What has gathered while the last transaction was on its way to the disk is the next one
+//! (`group.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::connect::{Connection, Shared, waiting};
+use super::checkpoints::Checkpoints;
+use super::connect::{Connection, Fault, Shared, waiting};
+use super::group::{self, Outcome};
+use super::job::{Abandon, Company, Job, State};
+use super::queue::{Jobs, Queue};
 use crate::error::{Error, Result};
-
-/// Nobody has begun with the job: whoever moves it on decides.
-const QUEUED: u8 = 0;
-/// The writer has begun: the change may happen.
-const STARTED: u8 = 1;
-/// The caller has left: the writer must not begin.
-const ABANDONED: u8 = 2;
 
 /// A job that was begun ends its wait for a lock at the deadline; its answer, that nothing was
 /// written, is worth a moment more than the answer that nobody knows.
 const LAST_WORD: Duration = Duration::from_millis(200);
 
-type Work = Box<dyn FnOnce(Result<&Connection>) + Send>;
-
-enum Message {
-    Job { state: Arc<AtomicU8>, until: Instant, work: Work },
-    Close(oneshot::Sender<()>),
-}
-
 pub(super) struct Writer {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue>,
 }
 
 impl Writer {
     /// Starts the thread; it opens its connection with the first job and ends with the store.
     pub(super) fn start(shared: Arc<Shared>) -> Result<Self> {
-        let (queue, jobs) = sync_channel(shared.options.queue);
+        let (queue, jobs) = Queue::new(shared.options.queue);
+        let thread = Thread { open: None, shared, jobs };
         std::thread::Builder::new()
             .name("sqlbypass-writer".into())
-            .spawn(move || write(&shared, &jobs))
+            .spawn(move || thread.run())
             .map_err(|fault| {
                 Error::unavailable("opening a SQLite database", "the writer's thread did not start")
                     .caused_by(fault)
@@ -49,23 +40,22 @@ impl Writer {
         Ok(Self { queue })
     }
 
-    /// Runs `operation` on the writing connection.
+    /// Runs `operation` on the writing connection, perhaps more than once: again only after what
+    /// the first run did has been rolled back.
     ///
     /// A caller that leaves, or whose deadline passes, before the writer has begun takes the job
     /// back; after that the outcome is unknown.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
+        company: Company,
         until: Instant,
-        operation: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        operation: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         let (answer, mut answered) = oneshot::channel();
-        let state = Arc::new(AtomicU8::new(QUEUED));
-        let work: Work = Box::new(move |connection| {
-            // A caller that has left takes no answer.
-            drop(answer.send(connection.and_then(operation)));
-        });
-        self.enqueue(doing, Message::Job { state: Arc::clone(&state), until, work })?;
+        let state = Arc::new(State::default());
+        let job = Job::new(doing, company, until, Arc::clone(&state), operation, answer);
+        self.queue.push(doing, job)?;
         let abandon = Abandon(&state);
         let mut result = tokio::time::timeout_at(until.into(), &mut answered).await;
         // The writer drops a job that it has not begun when it ends, and when the deadline passes.
@@ -89,90 +79,116 @@ impl Writer {
     }
 
     /// Finishes what is queued, closes the connection and ends the thread.
-    pub(super) async fn close(&self) -> Result<()> {
-        let (done, closed) = oneshot::channel();
-        let mut message = Message::Close(done);
-        // The queue may be full for a moment; what is in it is acknowledged first.
-        while let Err(refused) = self.queue.try_send(message) {
-            match refused {
-                TrySendError::Disconnected(_) => return Ok(()),
-                TrySendError::Full(back) => message = back,
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        // An error means that the thread has ended already.
-        let _ = closed.await;
-        Ok(())
-    }
-
-    fn enqueue(&self, doing: &'static str, message: Message) -> Result<()> {
-        self.queue.try_send(message).map_err(|refused| match refused {
-            TrySendError::Full(_) => Error::overloaded(doing, "the writer's queue is full"),
-            TrySendError::Disconnected(_) => Error::unavailable(doing, "the store is closed"),
-        })
+    pub(super) async fn close(&self) {
+        self.queue.close();
+        self.queue.ended().await;
     }
 }
 
-/// Takes a job back when the caller leaves before it has begun.
-struct Abandon<'a>(&'a AtomicU8);
-
-impl Abandon<'_> {
-    /// Whether the job had not begun, and now never will.
-    fn now(&self) -> bool {
-        let result =
-            self.0.compare_exchange(QUEUED, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
-        matches!(result, Ok(_) | Err(ABANDONED))
-    }
-}
-
-impl Drop for Abandon<'_> {
+impl Drop for Writer {
     fn drop(&mut self) {
-        self.now();
+        self.queue.close();
     }
 }
 
-fn write(shared: &Arc<Shared>, jobs: &Receiver<Message>) {
-    let mut connection = None;
-    while let Ok(message) = jobs.recv() {
-        match message {
-            Message::Job { state, until, work } => {
-                if begin(&state, until) {
-                    // A factory or a hook of the user's may panic: the connection goes, the writer
-                    // stays, and the caller is told that there is no answer.
-                    let job = || waiting(until, || work(open(&mut connection, shared, until)));
-                    if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                        connection = None;
-                    }
-                }
-            }
-            Message::Close(done) => {
-                if let Some(connection) = connection.take() {
-                    connection.close();
-                }
-                // Nobody may wait for it any more.
-                let _ = done.send(());
-                return;
+struct Thread {
+    /// Goes before the queue: whoever waits for the end finds it closed.
+    open: Option<Open>,
+    shared: Arc<Shared>,
+    jobs: Jobs,
+}
+
+/// The connection, and what carries its WAL back into the file.
+struct Open {
+    connection: Connection,
+    checkpoints: Option<Checkpoints>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while let Some(job) = self.jobs.next() {
+            self.serve(job);
+            if let Some(Open { connection, checkpoints: Some(checkpoints) }) = &mut self.open {
+                checkpoints.after_commit(connection);
             }
         }
     }
-}
 
-/// Whether the job is still wanted; if so it counts as begun from here on.
-fn begin(state: &AtomicU8, until: Instant) -> bool {
-    if Instant::now() >= until {
-        let _ = state.compare_exchange(QUEUED, ABANDONED, Ordering::AcqRel, Ordering::Acquire);
-        return false;
+    fn serve(&mut self, first: Job) {
+        let joins = |job: &Job| job.joins().is_some();
+        if self.shared.options.lanes && joins(&first) && self.jobs.is_next(joins) {
+            return self.together(first);
+        }
+        if first.begin() {
+            self.alone(first);
+        }
     }
-    state.compare_exchange(QUEUED, STARTED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+
+    /// Runs what goes together in one transaction. The lock comes first and only then they begin:
+    /// until then each can still be taken back.
+    fn together(&mut self, first: Job) {
+        let begun = match &self.open {
+            Some(open) => waiting(first.until(), || open.connection.begin_writing().is_ok()),
+            None => false,
+        };
+        if !begun {
+            // It will be told why, and the next one is tried.
+            if first.begin() {
+                self.alone(first);
+            }
+            return;
+        }
+        let mut jobs = self.gather(first);
+        let Some(open) = &self.open else { return };
+        let latest = jobs.iter().map(Job::until).max().unwrap_or_else(Instant::now);
+        let work = || waiting(latest, || group::run(&open.connection, &mut jobs));
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Outcome::Broken);
+        if matches!(outcome, Outcome::Broken | Outcome::Unknown) {
+            // A connection that is closed has rolled back.
+            self.open = None;
+        }
+        match outcome {
+            Outcome::Committed => jobs.into_iter().for_each(Job::answer),
+            Outcome::Unknown => jobs.into_iter().for_each(Job::answer_unknown),
+            Outcome::Undone | Outcome::Broken => jobs.into_iter().for_each(|job| self.alone(job)),
+        }
+    }
+
+    /// The jobs of the next transaction, those whose callers are still there.
+    fn gather(&mut self, first: Job) -> Vec<Job> {
+        let mut room = group::Room::default();
+        room.takes(&first);
+        let mut jobs = vec![first];
+        jobs.extend(self.jobs.take_while(|job| room.takes(job)));
+        jobs.retain(Job::begin);
+        jobs
+    }
+
+    /// Runs a job that was begun, in a transaction of its own.
+    fn alone(&mut self, mut job: Job) {
+        let until = job.until();
+        // A factory or a hook of the user's may panic: the connection goes, the writer stays, and
+        // the caller is told that there is no answer.
+        let work = || waiting(until, || job.run(open(&mut self.open, &self.shared, until)));
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            self.open = None;
+            return;
+        }
+        job.answer();
+    }
 }
 
 fn open<'c>(
-    connection: &'c mut Option<Connection>,
+    open: &'c mut Option<Open>,
     shared: &Arc<Shared>,
     until: Instant,
 ) -> Result<&'c Connection> {
-    match connection {
-        Some(connection) => Ok(connection),
-        none => Ok(none.insert(Connection::open(shared, until)?)),
+    if open.is_none() {
+        let mut connection = Connection::open(shared, until)?;
+        let checkpoints = Checkpoints::start(shared, &mut connection)?;
+        *open = Some(Open { connection, checkpoints });
     }
+    open.as_ref().map(|open| &open.connection).ok_or_else(|| {
+        Error::unavailable("opening a SQLite database", "the connection is not there")
+    })
 }

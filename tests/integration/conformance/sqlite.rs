@@ -21,6 +21,10 @@ pub(crate) trait Layout: Send + Sync + 'static {
     const TIMES: &'static [&'static str] = &["created_at", "updated_at"];
     const IN_MEMORY: bool = false;
 
+    fn builder(builder: SqliteBuilder) -> SqliteBuilder {
+        builder
+    }
+
     /// The same names for the store.
     fn table() -> Table {
         Table::default()
@@ -63,7 +67,7 @@ impl<L: Layout> Fixture for Sqlite<L> {
         raw.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF").unwrap();
         raw.execute_batch(L::SCHEMA).unwrap();
         let builder = builder.table(L::table()).synchronous(Synchronous::Normal);
-        let store = builder.open().await.unwrap();
+        let store = L::builder(builder).open().await.unwrap();
         (Self { raw: Mutex::new(raw), _folder: folder, layout: PhantomData }, store)
     }
 
@@ -123,6 +127,24 @@ layouts! {
             CREATE UNIQUE INDEX index_sessions_on_session_id ON sessions (session_id);
             CREATE INDEX index_sessions_on_updated_at ON sessions (updated_at);"#;
     } store races manager merges times any_bytes maintenance maintenance_times;
+
+    /// The same with a transaction for each operation, without lanes.
+    Plain plain {
+        const SCHEMA: &'static str = Rails::SCHEMA;
+
+        fn builder(builder: SqliteBuilder) -> SqliteBuilder {
+            builder.lanes(false)
+        }
+    } store races manager merges times any_bytes maintenance maintenance_times;
+
+    /// The same with finds on threads that may wait for a disk.
+    Cold cold {
+        const SCHEMA: &'static str = Rails::SCHEMA;
+
+        fn builder(builder: SqliteBuilder) -> SqliteBuilder {
+            builder.blocking_reads(true)
+        }
+    } store races manager times;
 
     /// The same in memory.
     InMemory in_memory {

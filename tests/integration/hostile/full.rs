@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use sqlbypass::{Filter, Lookup, Maintenance, Saved, Scan, SqliteStore, Store, Timeouts};
 
+use super::locks::Lock;
 use super::{Place, data, insert, new_id, update};
 
 const PAGES: u32 = 60;
@@ -55,6 +56,43 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     let keys: Vec<_> = store.scan(&all).await.unwrap().into_iter().map(|row| row.key).collect();
     assert_eq!(store.delete(&keys, &Filter::default()).await.unwrap(), keys.len() as u64);
     assert_eq!(insert(&store, &new_id(), large).await.unwrap(), Saved::Applied);
+}
+
+/// Those that fit are written, though they share a transaction with one that does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_only_what_does_not_fit() {
+    let place = Place::rails();
+    let store = small(&place).await;
+    let ids: Vec<_> = (0..64).map(|_| new_id()).collect();
+    let lock = Lock::take(&place);
+    let saves: Vec<_> = ids
+        .iter()
+        .enumerate()
+        .map(|(at, id)| {
+            let (store, id) = (store.clone(), id.clone());
+            let bytes = if at % 8 == 5 { 300_000 } else { 600 };
+            tokio::spawn(async move { insert(&store, &id, "x".repeat(bytes)).await })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    drop(lock);
+    for (at, (save, id)) in saves.into_iter().zip(&ids).enumerate() {
+        match save.await.unwrap() {
+            Ok(saved) => {
+                assert_eq!(saved, Saved::Applied);
+                assert!(at % 8 != 5, "{at}");
+                assert_eq!(data(&store, id).await.unwrap().len(), 600);
+            }
+            Err(error) => {
+                assert!(error.is_storage_full(), "{error}");
+                assert!(at % 8 == 5, "{at}");
+                assert!(data(&store, id).await.is_none());
+            }
+        }
+    }
+    let check: String =
+        place.raw().query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
 }
 
 #[tokio::test]

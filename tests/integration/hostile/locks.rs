@@ -8,10 +8,10 @@ use sqlbypass::{Saved, SqliteStore};
 use super::{Place, data, insert, new_id, update};
 
 /// Somebody else's write transaction; it ends when this is dropped.
-struct Lock(Connection);
+pub(super) struct Lock(Connection);
 
 impl Lock {
-    fn take(place: &Place) -> Self {
+    pub(super) fn take(place: &Place) -> Self {
         let raw = place.raw();
         raw.execute_batch("BEGIN IMMEDIATE").unwrap();
         Self(raw)

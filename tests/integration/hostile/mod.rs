@@ -1,12 +1,14 @@
 //! What goes wrong: bad files, bad tables, locks, full disks. Each has a clear answer, and nothing
 //! that was acknowledged is lost.
 
+mod checkpoints;
 mod files;
 mod full;
 mod leaks;
 mod locks;
 mod neighbours;
 mod schema;
+mod together;
 
 use std::path::PathBuf;
 

@@ -8,10 +8,10 @@ use tokio_postgres::Client;
 use super::races::{WholeRows, logouts, races, writers_beside_rails, writers_lose_nothing};
 use crate::servers::Postgres;
 
-async fn sqlite() -> (TempDir, SqliteStore) {
+async fn sqlite(lanes: bool) -> (TempDir, SqliteStore) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
-    let store = SqliteStore::builder(path).create(true).open().await.unwrap();
+    let store = SqliteStore::builder(path).create(true).lanes(lanes).open().await.unwrap();
     (folder, store)
 }
 
@@ -55,8 +55,10 @@ impl WholeRows for PostgresRails {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_is_final_on_sqlite() {
-    let (_folder, store) = sqlite().await;
-    logouts(&store, races(100)).await;
+    for lanes in [true, false] {
+        let (_folder, store) = sqlite(lanes).await;
+        logouts(&store, races(100)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,11 +71,13 @@ async fn a_logout_is_final_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_beside_rails_lose_only_what_rails_erases_on_sqlite() {
-    let (folder, store) = sqlite().await;
-    let mut raw = Connection::open(folder.path().join("sessions.db")).unwrap();
-    raw.busy_handler(Some(|_| true)).unwrap();
-    writers_beside_rails(&store, SqliteRails(raw)).await;
-    writers_lose_nothing(&[store]).await;
+    for lanes in [true, false] {
+        let (folder, store) = sqlite(lanes).await;
+        let mut raw = Connection::open(folder.path().join("sessions.db")).unwrap();
+        raw.busy_handler(Some(|_| true)).unwrap();
+        writers_beside_rails(&store, SqliteRails(raw)).await;
+        writers_lose_nothing(&[store]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

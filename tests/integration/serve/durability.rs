@@ -47,6 +47,24 @@ async fn kill_9_under_load_loses_nothing_acknowledged() {
     }
 }
 
+/// Two processes that write into one file, and the end of one of them.
+#[tokio::test]
+async fn two_processes_on_one_file_lose_nothing_acknowledged() {
+    let (folder, other) = (tempdir().unwrap(), tempdir().unwrap());
+    let first = Server::start(folder.path()).await;
+    let database = format!("sqlite://{}?mode=rw", folder.path().join("sessions.db").display());
+    let arguments = ["--listen", "127.0.0.1:0", "--database", &database];
+    let second = Server::start_with(other.path(), &arguments).await;
+    let loads = [Load::start(&first), Load::start(&second), Load::start(&second)];
+    for load in &loads {
+        load.under_way().await;
+    }
+    first.kill().await;
+    for load in loads {
+        load.check(&second).await;
+    }
+}
+
 #[tokio::test]
 async fn sigterm_under_load_loses_nothing_acknowledged_and_exits_0() {
     let folder = tempdir().unwrap();
