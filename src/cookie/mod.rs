@@ -231,27 +231,6 @@ impl CookieOptions {
         self.clear_with(&self.options)
     }
 
-    /// Asserts what browsers ask of a name that begins with `__Host-` or `__Secure-`, in any case
-    /// (RFC 6265bis, section 4.1.3); they drop the cookie otherwise.
-    pub(crate) fn check(&self, options: &SessionOptions) -> Result<()> {
-        let begins = |prefix: &str| {
-            self.name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
-        };
-        let doing = "setting up the session cookie";
-        if begins("__Secure-") && !options.secure {
-            return Err(Error::config(doing, "a name that begins with __Secure- needs `secure`"));
-        }
-        let is_for_host =
-            options.secure && options.domain.is_none() && options.path.as_deref() == Some("/");
-        if begins("__Host-") && !(is_for_host && !self.has_domain_rule()) {
-            return Err(Error::config(
-                doing,
-                "a name that begins with __Host- needs `secure`, the path / and no domain",
-            ));
-        }
-        Ok(())
-    }
-
     pub(crate) fn set_with(&self, id: &SessionId, options: &SessionOptions) -> Result<String> {
         let value = escape(id.as_str());
         if self.name.len() + value.len() > MAX_LEN {
@@ -323,11 +302,6 @@ impl CookieOptions {
             [] => Some(b""),
             _ => None,
         }
-    }
-
-    #[cfg(not(feature = "http"))]
-    fn has_domain_rule(&self) -> bool {
-        false
     }
 }
 

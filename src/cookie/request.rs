@@ -1,4 +1,5 @@
-//! What is different from request to request: the domain by its host, the rest by a function.
+//! What is different from request to request: the domain by its host, the rest by a function; and
+//! the rules that each request's options are held to.
 
 use std::sync::Arc;
 
@@ -7,14 +8,16 @@ use http::request::Parts;
 
 use super::text::attribute;
 use super::{CookieOptions, SessionOptions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Nothing by default, and then a request costs nothing for it.
 #[derive(Clone, Default)]
 pub(super) struct ByRequest {
     domain: Option<Domain>,
-    adjust: Option<Arc<dyn Fn(&Parts, &mut SessionOptions) + Send + Sync>>,
+    adjust: Option<Arc<Adjust>>,
 }
+
+type Adjust = dyn Fn(&Parts, &mut SessionOptions) + Send + Sync;
 
 /// Which domain a host's cookie is for, as Rails' cookie jar says it.
 #[derive(Clone)]
@@ -90,8 +93,25 @@ impl CookieOptions {
         options
     }
 
-    pub(super) fn has_domain_rule(&self) -> bool {
-        self.by_request.domain.is_some()
+    /// Asserts what browsers ask of a name that begins with `__Host-` or `__Secure-`, in any case
+    /// (RFC 6265bis, section 4.1.3); they drop the cookie otherwise.
+    pub(crate) fn check(&self, options: &SessionOptions) -> Result<()> {
+        let begins = |prefix: &str| {
+            self.name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+        };
+        let doing = "setting up the session cookie";
+        if begins("__Secure-") && !options.secure {
+            return Err(Error::config(doing, "a name that begins with __Secure- needs `secure`"));
+        }
+        let is_for_host =
+            options.secure && options.domain.is_none() && options.path.as_deref() == Some("/");
+        if begins("__Host-") && !(is_for_host && self.by_request.domain.is_none()) {
+            return Err(Error::config(
+                doing,
+                "a name that begins with __Host- needs `secure`, the path / and no domain",
+            ));
+        }
+        Ok(())
     }
 }
 

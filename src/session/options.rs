@@ -70,9 +70,15 @@ impl Session {
         read: impl FnOnce(&CookieOptions, &SessionOptions) -> T,
     ) -> Result<T> {
         let state = self.state();
-        // A session of a layer has its cookie; any other is never asked.
-        let default = CookieOptions::default();
-        let cookie = self.0.cookie.as_deref().unwrap_or(&default);
+        let default;
+        let cookie = match self.0.cookie.as_deref() {
+            Some(cookie) => cookie,
+            // A session of a layer has its cookie; no other is asked.
+            None => {
+                default = CookieOptions::default();
+                &default
+            }
+        };
         if let Some(own) = &state.options {
             cookie.check(own)?;
         }

@@ -5,6 +5,7 @@ mod connections;
 mod cookies;
 mod everywhere;
 mod flood;
+mod indexed;
 mod late;
 mod recording;
 mod services;
