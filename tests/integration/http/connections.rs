@@ -14,14 +14,13 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
-use rusqlite::Connection;
 use sqlbypass::{
     CookieChange, Json, Lookup, Record, Result, Save, Saved, Session, SessionId, SessionLayer,
     SessionManager, SqliteStore, Store, StoredId, Timeouts,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, RwLock, mpsc};
 use tower::{Layer as _, Service as _};
 
 use super::{n, with_id};
@@ -78,30 +77,72 @@ impl Drop for Guard {
     }
 }
 
-/// A server with one session in its table, and a connection beside its own.
+/// A store whose updates wait while somebody holds the gate.
+struct Gated {
+    store: SqliteStore,
+    gate: Arc<RwLock<()>>,
+}
+
+impl Store for Gated {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        self.store.find(lookup).await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        let _open = match save {
+            Save::Insert(_) => None,
+            Save::Update(_) => Some(self.gate.read().await),
+        };
+        self.store.save(save).await
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        self.store.destroy(lookup).await
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        self.store.touch(id, timeouts).await
+    }
+}
+
+/// Sessions behind a gate, and one of them with `{"n":1}`.
+async fn gated() -> (SessionManager<Gated>, SessionId, Arc<RwLock<()>>) {
+    let store = SqliteStore::builder(":memory:").create(true).open().await.unwrap();
+    let gate = Arc::<RwLock<()>>::default();
+    let manager = SessionManager::new(Gated { store, gate: Arc::clone(&gate) }, Json);
+    let session = manager.session(None);
+    session.insert("n", 1).unwrap();
+    let CookieChange::Set(id) = session.commit().await.unwrap().cookie else { panic!("no id") };
+    (manager, id, gate)
+}
+
+/// Waits until the row holds it.
+async fn comes_to_hold(manager: &SessionManager<Gated>, id: &SessionId, wanted: i64) {
+    let begun = Instant::now();
+    while n(manager, id).await != Some(wanted) {
+        assert!(begun.elapsed() < PATIENCE, "it was not committed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A server with one session in its table.
 struct Place {
     address: SocketAddr,
-    manager: SessionManager<SqliteStore>,
+    manager: SessionManager<Gated>,
     id: SessionId,
-    raw: Connection,
+    gate: Arc<RwLock<()>>,
     seen: Arc<Seen>,
-    _folder: tempfile::TempDir,
 }
 
 impl Place {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sessions.db");
-        let store = SqliteStore::builder(&path).create(true).open().await.unwrap();
-        let manager = SessionManager::new(store, Json);
-        let id = begin(&manager).await;
-        let raw = Connection::open(&path).unwrap();
+        let (manager, id, gate) = gated().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
         let layer = SessionLayer::new(manager.clone());
         tokio::spawn(accept(listener, layer, Arc::clone(&seen)));
-        Self { address, manager, id, raw, seen, _folder: folder }
+        Self { address, manager, id, gate, seen }
     }
 
     async fn n(&self) -> Option<i64> {
@@ -120,26 +161,9 @@ impl Place {
     async fn waits_for(&self, sign: impl Fn(&Seen) -> &Notify) {
         tokio::time::timeout(PATIENCE, sign(&self.seen).notified()).await.unwrap();
     }
-
-    /// Waits until the row holds it.
-    async fn comes_to_hold(&self, n: i64) {
-        let begun = Instant::now();
-        while self.n().await != Some(n) {
-            assert!(begun.elapsed() < PATIENCE, "it was not committed");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
 }
 
-/// A session with `{"n":1}`.
-async fn begin<S: Store>(manager: &SessionManager<S>) -> SessionId {
-    let session = manager.session(None);
-    session.insert("n", 1).unwrap();
-    let CookieChange::Set(id) = session.commit().await.unwrap().cookie else { panic!("no id") };
-    id
-}
-
-async fn accept(listener: TcpListener, layer: SessionLayer<SqliteStore>, seen: Arc<Seen>) {
+async fn accept(listener: TcpListener, layer: SessionLayer<Gated>, seen: Arc<Seen>) {
     while let Ok((stream, _)) = listener.accept().await {
         let inner_seen = Arc::clone(&seen);
         let sessions =
@@ -257,14 +281,14 @@ async fn a_client_that_leaves_before_the_answer_commits_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_leaves_during_the_commit_changes_nothing_about_it() {
     let place = Place::open().await;
-    place.raw.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let closed = place.gate.write().await;
     let stream = place.send("GET /", "").await;
     place.waits_for(|seen| &seen.answered).await;
     drop(stream);
     place.waits_for(|seen| &seen.left).await;
     assert_eq!(place.n().await, Some(1));
-    place.raw.execute_batch("ROLLBACK").unwrap();
-    place.comes_to_hold(2).await;
+    drop(closed);
+    comes_to_hold(&place.manager, &place.id, 2).await;
 }
 
 /// The commit comes before the head, and what a body does to the session later is an error.
@@ -310,72 +334,46 @@ async fn an_upgrade_may_begin_a_session() {
     assert!(head.contains("set-cookie: _session_id="));
 }
 
-/// A store whose saves wait at a gate.
-struct Gated {
-    store: SqliteStore,
-    gate: Arc<Notify>,
-}
-
-impl Store for Gated {
-    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        self.store.find(lookup).await
-    }
-
-    async fn save(&self, save: &Save) -> Result<Saved> {
-        if matches!(save, Save::Update(_)) {
-            self.gate.notified().await;
-        }
-        self.store.save(save).await
-    }
-
-    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        self.store.destroy(lookup).await
-    }
-
-    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        self.store.touch(id, timeouts).await
-    }
-}
-
 type Answer = Pin<Box<dyn Future<Output = Result<Response<()>, Infallible>>>>;
 
-/// A response that has been polled once: its handler has answered and its commit waits at the gate.
-async fn half_committed() -> (Answer, SessionManager<Gated>, SessionId, Arc<Notify>) {
-    let store = SqliteStore::builder(":memory:").create(true).open().await.unwrap();
-    let gate = Arc::<Notify>::default();
-    let manager = SessionManager::new(Gated { store, gate: Arc::clone(&gate) }, Json);
-    let id = begin(&manager).await;
+/// A response that has been polled once, with the gate closed: its handler has answered and its
+/// commit waits.
+async fn half_committed(manager: &SessionManager<Gated>, id: &SessionId) -> Answer {
     let handler = tower::service_fn(|request: Request<()>| async move {
         request.extensions().get::<Session>().unwrap().insert("n", 2).unwrap();
         Ok::<_, Infallible>(Response::new(()))
     });
     let mut service = SessionLayer::new(manager.clone()).layer(handler);
-    let mut answer: Answer = Box::pin(service.call(with_id(&id)));
+    let mut answer: Answer = Box::pin(service.call(with_id(id)));
     let first = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx).is_pending()));
     assert!(first.await, "the commit waits");
-    (answer, manager, id, gate)
+    answer
 }
 
 /// The commit begins in the same poll in which the handler answers: a caller that leaves then is
 /// one that leaves during the commit.
 #[tokio::test]
 async fn nothing_comes_between_the_answer_and_the_commit() {
-    let (answer, manager, id, gate) = half_committed().await;
-    drop(answer);
-    gate.notify_one();
-    let begun = Instant::now();
-    while n(&manager, &id).await != Some(2) {
-        assert!(begun.elapsed() < PATIENCE, "it was not committed");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let (manager, id, gate) = gated().await;
+    let closed = gate.write().await;
+    drop(half_committed(&manager, &id).await);
+    drop(closed);
+    comes_to_hold(&manager, &id, 2).await;
 }
 
 /// Where nobody could go on with it, the commit ends as it stands.
 #[test]
 fn without_a_runtime_a_commit_ends_with_its_response() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (answer, manager, id, gate) = runtime.block_on(half_committed());
+    let (manager, id, gate) = runtime.block_on(gated());
+    let closed = gate.blocking_write();
+    let answer = runtime.block_on(half_committed(&manager, &id));
     drop(answer);
-    gate.notify_one();
-    assert_eq!(runtime.block_on(n(&manager, &id)), Some(1));
+    drop(closed);
+    // Whatever had been left to a task would run here.
+    let after = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        n(&manager, &id).await
+    };
+    assert_eq!(runtime.block_on(after), Some(1));
 }

@@ -50,8 +50,10 @@ async fn on_sqlite() {
     let mut plan = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = plan.query_map(("", ""), |row| row.get(3)).unwrap();
     let steps: Vec<String> = steps.map(Result::unwrap).collect();
-    let by_index = |step: &String| step.starts_with("SEARCH") && step.contains("USING INDEX");
-    assert!(!steps.is_empty() && steps.iter().all(by_index), "{steps:?}");
+    // The second looks for a private row that has expired; it stands in a subquery.
+    let (reads, rest): (Vec<_>, Vec<_>) =
+        steps.iter().partition(|step| step.starts_with("SEARCH") && step.contains(" INDEX "));
+    assert!(reads.len() == 2 && rest == ["SCALAR SUBQUERY 1"], "{steps:?}");
 }
 
 /// PostgreSQL's own counts, with many rows beside.
