@@ -15,7 +15,8 @@ impl Session {
     /// Changes what holds for this request's session and its cookie; what is not changed stays as
     /// the layer has it.
     ///
-    /// Without the middleware only `drop` and `renew` have a meaning.
+    /// Without the middleware only `drop` and `renew` have a meaning. The session is locked while
+    /// `change` runs: it must not use the session.
     ///
     /// # Errors
     ///
