@@ -31,7 +31,7 @@ pub use self::tower_sessions::TowerSessions;
 pub use codec::{
     Changes, Codec, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
 };
-pub use cookie::{CookieOptions, SameSite, Spelling};
+pub use cookie::{Caching, CookieOptions, SameSite, SessionOptions, Spelling};
 #[cfg(feature = "postgres")]
 pub use deadpool_postgres;
 pub use error::{Error, Result};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::codec::{Changes, Codec, Document};
+#[cfg(feature = "http")]
+use crate::cookie::CookieOptions;
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use crate::record::{Expiry, Guard, Insert, Lookup, Record, Save, Saved, Timeouts, Update};
@@ -110,7 +112,14 @@ impl<S: Store> SessionManager<S> {
     /// The session of a request that bore this id, or none. Nothing is read yet.
     pub fn session(&self, id: Option<SessionId>) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id)
+        Session::new(backend, id, None)
+    }
+
+    /// The same for a layer with this cookie.
+    #[cfg(feature = "http")]
+    pub(crate) fn session_of(&self, id: Option<SessionId>, cookie: Arc<CookieOptions>) -> Session {
+        let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
+        Session::new(backend, id, Some(cookie))
     }
 
     /// The store.

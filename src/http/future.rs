@@ -9,34 +9,46 @@ use std::time::{Duration, Instant};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use super::{Asked, Config, Finish};
+use super::{Finish, Plan, failed};
 use crate::error::Result;
 use crate::session::{BoxFuture, Commit, Outcome, Session};
 
 pin_project! {
     /// The response of a service with sessions.
     ///
-    /// Dropped before the handler has answered, it commits nothing.
+    /// Dropped before the handler has answered, it commits nothing. A commit that has begun goes on
+    /// when this is dropped, in a task of tokio's; without a runtime its outcome is unknown.
     pub struct ResponseFuture<F, B> {
         #[pin]
         handler: F,
         session: Session,
-        finish: Finish,
+        // Taken when the handler has answered.
+        finish: Option<Finish>,
+        // Taken out while it is polled, so that one that panics is not polled again.
         committing: Option<Committing<B>>,
+    }
+
+    impl<F, B> PinnedDrop for ResponseFuture<F, B> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(committing) = this.project().committing.take() {
+                go_on(committing.commit);
+            }
+        }
     }
 }
 
+type CommitFuture = BoxFuture<'static, Result<Commit>>;
+
 struct Committing<B> {
     response: Response<B>,
-    commit: BoxFuture<'static, Result<Commit>>,
-    asked: Asked,
+    commit: CommitFuture,
     begun: Instant,
-    config: Config,
+    plan: Plan,
 }
 
 impl<F, B> ResponseFuture<F, B> {
     pub(super) fn new(handler: F, session: Session, finish: Finish) -> Self {
-        Self { handler, session, finish, committing: None }
+        Self { handler, session, finish: Some(finish), committing: None }
     }
 }
 
@@ -49,40 +61,66 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.committing.is_none() {
-            let mut response = match ready!(this.handler.poll(cx)) {
-                Ok(response) => response,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            let Some(config) =
-                this.finish.take().filter(|config| config.commits(response.status()))
-            else {
-                return Poll::Ready(Ok(response));
-            };
-            if !config.keeps && !this.session.forget_changes() {
-                return Poll::Ready(Ok(response));
+        let mut committing = match this.committing.take() {
+            Some(committing) => committing,
+            None => {
+                let response = match ready!(this.handler.poll(cx)) {
+                    Ok(response) => response,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+                let finish = this.finish.take();
+                let Some(finish) = finish.filter(|finish| finish.commits(response.status())) else {
+                    return Poll::Ready(Ok(response));
+                };
+                match begin(this.session, finish, response) {
+                    Ok(committing) => committing,
+                    Err(response) => return Poll::Ready(Ok(response)),
+                }
             }
-            let session = &this.session;
-            let (loaded, changed) = (session.is_loaded(), session.asks_for_change());
-            let asked = Asked { loaded, changed };
-            if this.session.close_if_quiet() {
-                let unchanged = Outcome::Unchanged;
-                config.report(response.extensions_mut(), unchanged, loaded, Duration::ZERO);
-                return Poll::Ready(Ok(response));
+        };
+        match committing.commit.as_mut().poll(cx) {
+            Poll::Pending => {
+                *this.committing = Some(committing);
+                Poll::Pending
             }
-            let session = this.session.clone();
-            let commit: BoxFuture<'static, _> = Box::pin(async move { session.finish().await });
-            let begun = Instant::now();
-            *this.committing = Some(Committing { response, commit, asked, begun, config });
+            Poll::Ready(result) => {
+                let Committing { response, begun, plan, .. } = committing;
+                Poll::Ready(Ok(plan.finish(this.session, response, result, begun.elapsed())))
+            }
         }
-        let Some(committing) = this.committing.as_mut() else {
-            return Poll::Pending;
-        };
-        let result = ready!(committing.commit.as_mut().poll(cx));
-        let Some(Committing { response, asked, begun, config, .. }) = this.committing.take() else {
-            return Poll::Pending;
-        };
-        Poll::Ready(Ok(config.finish(response, result, asked, begun.elapsed())))
+    }
+}
+
+/// Begins the commit, or gives the response back where there is nothing to wait for.
+fn begin<B: Default>(
+    session: &Session,
+    finish: Finish,
+    mut response: Response<B>,
+) -> Result<Committing<B>, Response<B>> {
+    let plan = match finish.plan(session) {
+        Ok(plan) => plan,
+        Err(error) => return Err(failed(error)),
+    };
+    if !plan.keeps && !session.forget_changes() {
+        return Err(response);
+    }
+    let refreshes = plan.keeps && plan.refreshes;
+    if !refreshes && session.close_if_quiet() {
+        plan.report(&mut response, Outcome::Unchanged, Duration::ZERO);
+        return Err(response);
+    }
+    let session = session.clone();
+    let commit: CommitFuture = Box::pin(async move {
+        if refreshes { session.finish_and_refresh().await } else { session.finish().await }
+    });
+    Ok(Committing { response, commit, begun: Instant::now(), plan })
+}
+
+/// The handler has answered, and what it did to its session does not depend on whether anybody
+/// waits. Every operation ends by its deadline, and so does the task.
+fn go_on(commit: CommitFuture) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        drop(runtime.spawn(commit));
     }
 }
 

@@ -8,6 +8,7 @@ use tower_layer::Layer;
 use super::Sessions;
 use super::service::{HyperSessions, SessionService};
 use crate::cookie::CookieOptions;
+use crate::error::Result;
 use crate::manager::SessionManager;
 use crate::store::Store;
 
@@ -15,12 +16,16 @@ use crate::store::Store;
 /// handler's answer and the response's head.
 ///
 /// The commit happens for every status; [`commit_on_server_error`](Self::commit_on_server_error)
-/// leaves out 5xx. A handler that panics or whose client goes away commits nothing. When the commit
-/// fails, the handler's answer is replaced by an empty 503 (try again) or 500, without a cookie and
-/// with the error in its extensions ([`CommitFailure`](crate::CommitFailure)). A conflict under
-/// [`Policy::Reject`](crate::Policy), and a change of a session that has ended meanwhile
-/// ([`refuse_late_changes`](Self::refuse_late_changes)), answer an empty 409. What is done to the session after the head, for
-/// instance by a streaming body, is an error and not lost silently.
+/// leaves out 5xx. When it fails, the handler's answer is replaced by an empty 503 (try again) or
+/// 500, without a cookie and with the error in its extensions
+/// ([`CommitFailure`](crate::CommitFailure)). A conflict under [`Policy::Reject`](crate::Policy), and
+/// a change of a session that has ended meanwhile
+/// ([`refuse_late_changes`](Self::refuse_late_changes)), answer an empty 409.
+///
+/// A handler that panics or fails, and one whose client leaves before it has answered, commit
+/// nothing. Once it has answered the commit has begun, and goes on when the client leaves. A body
+/// that streams and a connection that is upgraded (101, CONNECT) come after the commit: what they do
+/// to the session is an error and not lost silently, and they can still read it.
 ///
 /// # Examples
 ///
@@ -59,9 +64,15 @@ impl<S: Store> SessionLayer<S> {
     }
 
     /// The cookie's name and attributes.
-    pub fn cookie(mut self, cookie: CookieOptions) -> Self {
-        self.0.config.cookie = Arc::new(cookie);
-        self
+    ///
+    /// # Errors
+    ///
+    /// When browsers would drop it: a name that begins with `__Secure-` needs `secure`, one that
+    /// begins with `__Host-` also the path `/` and no domain.
+    pub fn cookie(mut self, cookie: CookieOptions) -> Result<Self> {
+        cookie.check(&cookie.options)?;
+        self.0.cookie = Arc::new(cookie);
+        Ok(self)
     }
 
     /// Whether a session is committed when the answer is a 5xx; on by default, as in Rails.
@@ -100,8 +111,6 @@ impl<H, S: Store> Layer<H> for SessionLayer<S> {
 
 impl<S> fmt::Debug for SessionLayer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionLayer")
-            .field("cookie", &self.0.config.cookie)
-            .finish_non_exhaustive()
+        f.debug_struct("SessionLayer").field("cookie", &self.0.cookie).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The middleware: a tower layer, a hyper service, and an extractor for axum.
 
+mod caching;
 #[cfg(feature = "axum")]
 mod extract;
 mod future;
@@ -14,12 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::cookie::CookieOptions;
 use crate::error::{Error, Result};
 use crate::manager::SessionManager;
-use crate::session::{Commit, CookieChange, Outcome, Session};
+use crate::session::{Asked, Commit, CookieChange, Outcome, Session};
 use crate::store::Store;
 
 /// What a commit did, as it is found in a response's extensions when
@@ -42,23 +43,22 @@ pub struct CommitFailure(pub Arc<Error>);
 /// What the layer and both services share.
 pub(crate) struct Sessions<S> {
     manager: SessionManager<S>,
-    config: Config,
+    pub(crate) cookie: Arc<CookieOptions>,
+    pub(crate) config: Config,
 }
 
 impl<S> Clone for Sessions<S> {
     fn clone(&self) -> Self {
-        Self { manager: self.manager.clone(), config: self.config.clone() }
+        let cookie = Arc::clone(&self.cookie);
+        Self { manager: self.manager.clone(), cookie, config: self.config }
     }
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Config {
-    pub(crate) cookie: Arc<CookieOptions>,
     pub(crate) commit_on_server_error: bool,
     pub(crate) refuse_late_changes: bool,
     pub(crate) report: bool,
-    /// Whether this request's session may be kept: not over plain HTTP under `secure`.
-    pub(crate) keeps: bool,
 }
 
 /// Put into a request's extensions by whoever accepts TLS, it says that the request came over it.
@@ -68,112 +68,143 @@ pub(crate) struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverTls;
 
-/// How a response is to be finished; taken when that begins.
-type Finish = Option<Config>;
-
 impl<S: Store> Sessions<S> {
     pub(crate) fn new(manager: SessionManager<S>) -> Self {
-        let cookie = Arc::new(CookieOptions::default());
-        let config = Config {
-            cookie,
-            commit_on_server_error: true,
-            refuse_late_changes: true,
-            report: false,
-            keeps: true,
-        };
-        Self { manager, config }
+        let config =
+            Config { commit_on_server_error: true, refuse_late_changes: true, report: false };
+        Self { manager, cookie: Arc::new(CookieOptions::default()), config }
     }
 
     /// Puts a session into the request. Nothing is read yet.
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (Session, Finish) {
+    pub(crate) fn begin<B>(&self, mut request: Request<B>) -> (Request<B>, Session, Finish) {
         let headers = request.headers().get_all(COOKIE);
-        let id = self.config.cookie.find(headers.iter().map(HeaderValue::as_bytes));
-        let session = self.manager.session(id);
+        let id = self.cookie.find(headers.iter().map(HeaderValue::as_bytes));
+        let session = self.manager.session_of(id, Arc::clone(&self.cookie));
+        let over_tls = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
+            || request.extensions().get::<OverTls>().is_some();
+        if self.cookie.is_by_request() {
+            let (parts, body) = request.into_parts();
+            session.set_options(self.cookie.options_for(&parts));
+            request = Request::from_parts(parts, body);
+        }
         request.extensions_mut().insert(session.clone());
-        let cookie = &self.config.cookie;
-        let is_tls = || {
-            request.extensions().get::<OverTls>().is_some()
-                || request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
-        };
-        let keeps = !cookie.secure || cookie.assume_ssl || is_tls();
-        (session, Some(Config { keeps, ..self.config.clone() }))
+        (request, session, Finish { config: self.config, over_tls })
     }
 }
 
-/// What the handler asked of its session.
+/// How a response is to be finished.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked {
-    /// The row was asked for.
-    pub(crate) loaded: bool,
-    /// A change was asked for.
-    pub(crate) changed: bool,
+pub(crate) struct Finish {
+    pub(crate) config: Config,
+    over_tls: bool,
 }
 
-impl Config {
+impl Finish {
     /// Whether this response's session is committed at all.
     pub(crate) fn commits(&self, status: StatusCode) -> bool {
-        self.commit_on_server_error || !status.is_server_error()
+        self.config.commit_on_server_error || !status.is_server_error()
     }
 
+    /// What the options of this request make of its end.
+    ///
+    /// # Errors
+    ///
+    /// When they do not go with the cookie's name.
+    pub(crate) fn plan(&self, session: &Session) -> Result<Plan> {
+        let asked = session.asked();
+        session.options(|cookie, options| {
+            let may_send = !options.secure || cookie.assume_ssl || self.over_tls;
+            let sends = !options.defer || asked.new_id;
+            Plan {
+                keeps: may_send && !options.skip,
+                sends,
+                refreshes: sends && asked.may_stay && options.expiry().is_some(),
+                asked,
+                config: self.config,
+            }
+        })
+    }
+}
+
+/// What becomes of a session when its handler has answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    /// Whether it may be kept: not over plain HTTP under `secure`, and not when it is skipped.
+    pub(crate) keeps: bool,
+    /// Whether the browser is told of its id.
+    sends: bool,
+    /// Whether the browser is told of it once more, since the cookie has an expiry.
+    pub(crate) refreshes: bool,
+    asked: Asked,
+    config: Config,
+}
+
+impl Plan {
     /// Puts what a commit did into the response.
     pub(crate) fn finish<B: Default>(
         &self,
-        response: Response<B>,
+        session: &Session,
+        mut response: Response<B>,
         result: Result<Commit>,
-        Asked { loaded, changed }: Asked,
         commit_time: Duration,
     ) -> Response<B> {
         let commit = match result {
             Ok(commit) => commit,
             Err(error) => return failed(error),
         };
-        let late = commit.outcome == Outcome::Gone && changed && self.refuse_late_changes;
-        if late || commit.outcome == Outcome::Conflict {
+        let refuses = self.asked.change && self.config.refuse_late_changes;
+        if commit.outcome == Outcome::Conflict || commit.outcome == Outcome::Gone && refuses {
             let mut response = refused(StatusCode::CONFLICT);
-            self.report(response.extensions_mut(), commit.outcome, loaded, commit_time);
+            self.report(&mut response, commit.outcome, commit_time);
             return response;
         }
         if !self.keeps {
             return response;
         }
-        let mut response = response;
-        if let Err(error) = self.write_cookie(response.headers_mut(), &commit.cookie) {
+        if self.sends
+            && let Err(error) = write_cookie(session, response.headers_mut(), &commit.cookie)
+        {
             return failed(error);
         }
-        self.report(response.extensions_mut(), commit.outcome, loaded, commit_time);
+        self.report(&mut response, commit.outcome, commit_time);
         response
     }
 
-    pub(crate) fn report(
+    pub(crate) fn report<B>(
         &self,
-        extensions: &mut Extensions,
+        response: &mut Response<B>,
         outcome: Outcome,
-        loaded: bool,
         commit_time: Duration,
     ) {
-        if self.report {
-            extensions.insert(CommitReport { outcome, loaded, commit_time });
+        if self.config.report {
+            let loaded = self.asked.loaded;
+            response.extensions_mut().insert(CommitReport { outcome, loaded, commit_time });
         }
     }
+}
 
-    fn write_cookie(&self, headers: &mut HeaderMap, change: &CookieChange) -> Result<()> {
+fn write_cookie(session: &Session, headers: &mut HeaderMap, change: &CookieChange) -> Result<()> {
+    let (text, caching) = session.options(|cookie, options| {
         let text = match change {
-            CookieChange::Keep => return Ok(()),
-            CookieChange::Set(id) => self.cookie.set(id),
-            CookieChange::Clear => self.cookie.clear(),
+            CookieChange::Keep => None,
+            CookieChange::Clear if !cookie.clear_on_destroy => None,
+            CookieChange::Clear => Some(Ok(cookie.clear_with(options))),
+            CookieChange::Set(id) => Some(cookie.set_with(id, options)),
         };
-        let mut value = HeaderValue::try_from(text).map_err(|_| {
-            Error::config("writing the session cookie", "it cannot stand in a header")
-        })?;
-        value.set_sensitive(true);
-        headers.append(SET_COOKIE, value);
-        Ok(())
-    }
+        (text, cookie.caching)
+    })?;
+    let Some(text) = text.transpose()? else { return Ok(()) };
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| Error::config("writing the session cookie", "it cannot stand in a header"))?;
+    value.set_sensitive(true);
+    headers.append(SET_COOKIE, value);
+    caching::protect(headers, caching);
+    Ok(())
 }
 
 /// The handler's answer must not stand when its session could not be written: it would call a
 /// success what was none.
-fn failed<B: Default>(error: Error) -> Response<B> {
+pub(crate) fn failed<B: Default>(error: Error) -> Response<B> {
     let passing = error.is_unavailable()
         || error.is_timeout()
         || error.is_overloaded()

@@ -36,8 +36,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Q>) -> Self::Future {
-        let (session, finish) = self.sessions.begin(&mut request);
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let (request, session, finish) = self.sessions.begin(request);
         ResponseFuture::new(self.inner.call(request), session, finish)
     }
 }
@@ -52,8 +52,8 @@ where
     type Error = H::Error;
     type Future = ResponseFuture<H::Future, B>;
 
-    fn call(&self, mut request: Request<Q>) -> Self::Future {
-        let (session, finish) = self.sessions.begin(&mut request);
+    fn call(&self, request: Request<Q>) -> Self::Future {
+        let (request, session, finish) = self.sessions.begin(request);
         ResponseFuture::new(self.inner.call(request), session, finish)
     }
 }

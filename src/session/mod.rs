@@ -1,6 +1,7 @@
 //! What a request handler holds.
 
 mod backend;
+mod options;
 mod outcome;
 
 use std::fmt;
@@ -11,11 +12,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{Changes, Document};
+use crate::cookie::{CookieOptions, SessionOptions};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use crate::value::{Map, Value, ValueRef};
 
 pub(crate) use backend::{Action, Backend, BoxFuture, Loaded, Pending};
+#[cfg(feature = "http")]
+pub(crate) use options::Asked;
 pub use outcome::{Commit, CookieChange, Outcome, SessionInfo};
 
 /// The key that answers the public id in Rails and is never stored.
@@ -45,6 +49,8 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     backend: Arc<dyn Backend>,
+    /// The cookie of the layer that the session is of.
+    cookie: Option<Arc<CookieOptions>>,
     state: Mutex<State>,
     /// Held while the row is read, so that two handles do not read it twice.
     loading: tokio::sync::Mutex<()>,
@@ -58,6 +64,8 @@ struct State {
     changes: Changes,
     action: Action,
     stage: Stage,
+    /// This request's own; without them the layer's hold.
+    options: Option<Box<SessionOptions>>,
 }
 
 /// How far the session's life has come.
@@ -71,7 +79,11 @@ enum Stage {
 }
 
 impl Session {
-    pub(crate) fn new(backend: Arc<dyn Backend>, id: Option<SessionId>) -> Self {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        id: Option<SessionId>,
+        cookie: Option<Arc<CookieOptions>>,
+    ) -> Self {
         let loaded = if id.is_some() { Loaded::No } else { Loaded::Missing };
         let state = State {
             id,
@@ -80,9 +92,11 @@ impl Session {
             changes: Changes::new(),
             action: Action::Keep,
             stage: Stage::Open,
+            options: None,
         };
         Self(Arc::new(Inner {
             backend,
+            cookie,
             state: Mutex::new(state),
             loading: tokio::sync::Mutex::new(()),
         }))
@@ -359,31 +373,10 @@ impl Session {
         result
     }
 
-    /// Whether the handler has asked for a change: whether it would miss one that is dropped.
-    #[cfg(feature = "http")]
-    pub(crate) fn asks_for_change(&self) -> bool {
-        let state = self.state();
-        !state.changes.is_empty() || state.action != Action::Keep
-    }
-
-    /// For a request that may keep no session: ends the old id if the handler asked for that, and
-    /// forgets every change. Says whether there is anything left to commit.
-    #[cfg(feature = "http")]
-    pub(crate) fn forget_changes(&self) -> bool {
-        let mut state = self.state();
-        let ends = state.action != Action::Keep && matches!(state.stage, Stage::Open);
-        if ends {
-            state.action = Action::Destroy;
-            state.changes = Changes::new();
-        } else {
-            state.stage = Stage::Failed;
-        }
-        ends
-    }
-
     /// Ends the session if a commit has nothing to do, so that none has to be awaited.
     pub(crate) fn close_if_quiet(&self) -> bool {
         let mut state = self.state();
+        state.apply_options();
         let quiet = state.changes.is_empty()
             && state.action == Action::Keep
             && matches!(state.stage, Stage::Open)
@@ -473,7 +466,7 @@ impl State {
     }
 
     fn take(&mut self) -> Result<Pending> {
-        self.open()?;
+        self.open()?.apply_options();
         self.stage = Stage::Closed;
         let loaded = match &self.loaded {
             Loaded::Row(record) => Loaded::Row(record.clone()),

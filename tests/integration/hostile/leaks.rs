@@ -102,7 +102,7 @@ async fn sessions_and_middleware_print_nothing_of_a_session() {
     session.insert(SENTINEL, 1).unwrap();
     printed.debug(&(&session, &manager, session.info().await.unwrap()));
     printed.debug(&session.to_map().await.unwrap());
-    let layer = SessionLayer::new(manager).report(true).cookie(CookieOptions::default());
+    let layer = SessionLayer::new(manager).report(true).cookie(CookieOptions::default()).unwrap();
     printed.debug(&layer);
     let inner = tower::service_fn(|request: Request<()>| async move {
         request.extensions().get::<Session>().unwrap().renew()?;

@@ -39,7 +39,7 @@ async fn a_change_of_an_ended_session_is_refused_unless_it_may_be_dropped() {
 async fn over_plain_http_a_secure_session_is_only_ended() {
     let manager = manager().await;
     let cookie = CookieOptions::default().secure(true);
-    let layer = SessionLayer::new(manager.clone()).cookie(cookie);
+    let layer = SessionLayer::new(manager.clone()).cookie(cookie).unwrap();
     for end in [Session::destroy, Session::renew, Session::reset] {
         let id = stored(&manager).await;
         let handler = move |session: Session| async move {

@@ -1,9 +1,15 @@
 //! The middleware: what a request's session does to the response and to the table.
 
 mod commit;
+mod connections;
 mod cookies;
+mod everywhere;
+mod flood;
+mod indexed;
 mod late;
+mod recording;
 mod services;
+mod table;
 
 use std::convert::Infallible;
 
@@ -33,7 +39,7 @@ async fn put(manager: &Manager, id: &SessionId, data: &'static str) {
 }
 
 /// What the row of this id holds under `n`.
-async fn n(manager: &Manager, id: &SessionId) -> Option<i64> {
+async fn n<S: Store>(manager: &SessionManager<S>, id: &SessionId) -> Option<i64> {
     manager.session(Some(id.clone())).get("n").await.unwrap()
 }
 

@@ -66,7 +66,7 @@ async fn serve(options: Options) -> Result<()> {
     let listener = listener::bind(&options.listen).await?;
     let store = open(&options.database).await?;
     let manager = SessionManager::new(store.clone(), options.serializer.codec()?);
-    let layer = SessionLayer::new(manager).cookie(options.cookie_name).report(true);
+    let layer = SessionLayer::new(manager).cookie(options.cookie_name)?.report(true);
     announce(&listener)?;
     listener::serve(listener, service::service(&layer), signals).await;
     store.close().await
