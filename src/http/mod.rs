@@ -18,7 +18,7 @@ use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 
 use crate::cookie::CookieOptions;
 use crate::error::{Error, Result};
-use crate::manager::SessionManager;
+use crate::manager::{Late, SessionManager};
 use crate::session::{Commit, CookieChange, Outcome, Session};
 use crate::store::Store;
 
@@ -55,7 +55,7 @@ impl<S> Clone for Sessions<S> {
 pub(crate) struct Config {
     pub(crate) cookie: Arc<CookieOptions>,
     pub(crate) commit_on_server_error: bool,
-    pub(crate) refuse_late_changes: bool,
+    pub(crate) late: Late,
     pub(crate) report: bool,
     /// Whether this request's session may be kept: not over plain HTTP under `secure`.
     pub(crate) keeps: bool,
@@ -77,7 +77,7 @@ impl<S: Store> Sessions<S> {
         let config = Config {
             cookie,
             commit_on_server_error: true,
-            refuse_late_changes: true,
+            late: manager.options().late,
             report: false,
             keeps: true,
         };
@@ -127,7 +127,7 @@ impl Config {
             Ok(commit) => commit,
             Err(error) => return failed(error),
         };
-        let late = commit.outcome == Outcome::Gone && changed && self.refuse_late_changes;
+        let late = commit.outcome == Outcome::Gone && changed && self.late != Late::Drop;
         if late || commit.outcome == Outcome::Conflict {
             let mut response = refused(StatusCode::CONFLICT);
             self.report(response.extensions_mut(), commit.outcome, loaded, commit_time);
