@@ -41,7 +41,7 @@ pub use http::{
     SessionService,
 };
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
-pub use manager::{ManagerOptions, Policy, SessionManager};
+pub use manager::{Late, ManagerOptions, Merges, Policy, SessionManager};
 #[cfg(feature = "mysql")]
 pub use mysql_async;
 pub use rails::{CsrfToken, Flash, WardenUser};

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
-# node, 10,000 races of logouts against the rest, then all benches and the chart. Fuzzing needs a
-# nightly toolchain and cargo-fuzz; each part can be run alone: tests/long.sh fuzz|galera|races|bench.
+# node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, then
+# all benches and the chart. Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run
+# alone: tests/long.sh fuzz|galera|races|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,8 @@ galera() {
 }
 
 races() {
-  SQLBYPASS_RACES=10000 cargo test --locked --features full --test integration -- a_logout_is_final
+  SQLBYPASS_RACES=10000 SQLBYPASS_SEEDS=500 cargo test --locked --features full --test integration -- \
+    a_logout_is_final requests_meet
 }
 
 bench() {

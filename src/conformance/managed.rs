@@ -14,14 +14,17 @@ pub(super) async fn open<F: Fixture>() -> (F, Managed<F>) {
 }
 
 pub(super) async fn open_with<F: Fixture>(policy: Policy) -> (F, Managed<F>) {
+    open_as(ManagerOptions { policy, ..patient() }).await
+}
+
+pub(super) async fn open_as<F: Fixture>(options: ManagerOptions) -> (F, Managed<F>) {
     let (fixture, store) = F::open().await;
-    let options = ManagerOptions {
-        policy,
-        // 64 writers of one row, on a slow machine.
-        deadline: std::time::Duration::from_secs(30),
-        ..ManagerOptions::default()
-    };
     (fixture, SessionManager::with_options(Counting::new(store), Json, options))
+}
+
+/// For 64 writers of one row, on a slow machine.
+pub(super) fn patient() -> ManagerOptions {
+    ManagerOptions { deadline: std::time::Duration::from_secs(30), ..ManagerOptions::default() }
 }
 
 /// A session in the table, its calls not counted.

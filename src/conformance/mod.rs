@@ -10,13 +10,16 @@
 //! | `races` | every store: concurrent tasks, logout against the rest, dropped futures |
 //! | `manager` | every store: what a [`SessionManager`](crate::SessionManager) makes of it |
 //! | `merges` | every store: requests that meet in one session |
+//! | `merged_keys` | every store: keys with a merge of their own |
+//! | `late` | every store: changes that come after their session's end |
+//! | `rotation` | every store: parallel requests that bear the id from before |
 //! | `times` | a table with `created_at` and `updated_at`: timeouts, touch, restart |
 //! | `expiry` | a table with `expires_at` |
 //! | `any_bytes` | a data column that takes any bytes, up to 1 MiB |
 //! | `maintenance` | a [`Maintenance`] store |
 //! | `maintenance_times` | a [`Maintenance`] store whose table has the times |
 //!
-//! The environment variable `SQLBYPASS_RACES` is how often a logout races the other operations; 200
+//! The environment variable `SQLBYPASS_RACES` is how often a logout races the others; 30 or 200
 //! times by default, 10,000 in the long proof of this crate's own stores.
 //!
 //! # Examples
@@ -76,12 +79,15 @@
 pub mod any_bytes;
 mod counting;
 pub mod expiry;
+pub mod late;
 pub mod maintenance;
 pub mod maintenance_times;
 mod managed;
 pub mod manager;
+pub mod merged_keys;
 pub mod merges;
 pub mod races;
+pub mod rotation;
 pub mod store;
 mod support;
 pub mod times;
@@ -203,6 +209,38 @@ macro_rules! conformance_tests {
         a_change_of_a_gone_row_is_gone
         a_reset_ends_a_legacy_session_that_was_secured_meanwhile
     } };
+    (@merged_keys $fixture:ty) => { $crate::conformance_tests! { @cases merged_keys $fixture:
+        a_key_that_a_request_left_as_it_was_stays_the_others
+        a_merge_sees_three_values
+        a_merge_may_refuse
+        a_merge_is_not_asked_without_need
+        counters_add_up
+        carts_keep_what_each_added
+    } };
+    (@late $fixture:ty) => { $crate::conformance_tests! { @cases late $fixture:
+        a_late_change_writes_nothing_unless_it_may_begin_anew
+        a_late_change_may_begin_a_new_session
+        a_new_session_holds_nothing_of_before
+        what_cannot_begin_anew_is_refused
+        a_late_login_may_begin_a_new_session
+        late_writers_revive_nothing
+        late_writers_follow_no_renewal
+    } };
+    (@rotation $fixture:ty) => { $crate::conformance_tests! { @cases rotation $fixture:
+        without_a_grace_the_old_id_is_dead
+        a_parallel_request_reads_what_was_before
+        what_was_before_cannot_be_changed
+        a_login_has_no_grace
+        a_login_ends_the_grace_of_before
+        a_logout_ends_the_grace
+        a_logout_under_the_old_id_ends_the_session
+        a_reset_under_the_old_id_ends_the_session
+        keys_removed_since_are_not_shown
+        the_grace_ends_by_itself
+        earlier_ids_follow_a_rotation
+        only_one_process_has_the_grace
+        a_rotation_that_fails_leaves_no_grace
+    } };
     (@times $fixture:ty) => { $crate::conformance_tests! { @cases times $fixture:
         an_insert_begins_the_session_now
         an_update_sets_updated_at_alone
@@ -216,7 +254,11 @@ macro_rules! conformance_tests {
         a_touch_puts_the_idle_timeout_off
         a_restart_begins_a_new_lifetime
         an_idle_session_is_touched_once_per_interval
+        requests_that_meet_touch_once
+        a_touch_that_failed_is_made_up_for
         an_expired_session_is_never_carried_on
+        a_session_that_expires_on_its_way_may_begin_anew
+        an_expired_session_has_no_grace
         an_expired_session_is_not_replaced_by_a_raw_row
     } };
     (@expiry $fixture:ty) => { $crate::conformance_tests! { @cases expiry $fixture:
@@ -278,6 +320,9 @@ mod tests {
             ("races", include_str!("races.rs")),
             ("manager", include_str!("manager.rs")),
             ("merges", include_str!("merges.rs")),
+            ("merged_keys", include_str!("merged_keys.rs")),
+            ("late", include_str!("late.rs")),
+            ("rotation", include_str!("rotation.rs")),
             ("times", include_str!("times.rs")),
             ("expiry", include_str!("expiry.rs")),
             ("any_bytes", include_str!("any_bytes.rs")),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::Fixture;
 use super::support::{
-    ONE, TWO, found, insert_of, is_found, new_id, rows, saved, seeded, stored, together, update_of,
+    ONE, TWO, found, insert_of, is_found, new_id, races, rows, saved, seeded, stored, together,
+    update_of,
 };
 use crate::id::SessionId;
 use crate::record::{Lookup, Save, Saved, Timeouts, Update};
@@ -16,12 +17,6 @@ const TASKS: usize = 64;
 /// What a caller who has left had sent arrives within this.
 const SETTLED: Duration = Duration::from_millis(300);
 const ROUNDS: usize = 200;
-
-/// A race that is lost once in thousands is lost; `SQLBYPASS_RACES` asks for more of them.
-fn races() -> usize {
-    let asked = std::env::var("SQLBYPASS_RACES").ok();
-    asked.map_or(ROUNDS, |count| count.parse().expect("SQLBYPASS_RACES is a number"))
-}
 
 fn numbered(number: usize) -> String {
     format!(r#"{{"value":{{"n":{number}}}}}"#)
@@ -90,7 +85,7 @@ pub async fn one_rekey_wins<F: Fixture>() {
 pub async fn a_logout_is_final<F: Fixture>() {
     let (fixture, store) = F::open().await;
     let store = Arc::new(store);
-    for round in 0..races() {
+    for round in 0..races(ROUNDS) {
         let id = seeded(&*store, ONE).await;
         let record = found(&*store, &id).await;
         let new = new_id();

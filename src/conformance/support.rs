@@ -59,6 +59,12 @@ pub(super) async fn is_found<S: Store>(store: &S, lookup: &Lookup) -> bool {
     store.find(lookup).await.unwrap().is_some()
 }
 
+/// A race that is lost once in thousands is lost; `SQLBYPASS_RACES` asks for more of them.
+pub(super) fn races(rounds: usize) -> usize {
+    let asked = std::env::var("SQLBYPASS_RACES").ok();
+    asked.map_or(rounds, |count| count.parse().expect("SQLBYPASS_RACES is a number"))
+}
+
 /// All rows, sorted by id.
 pub(super) async fn rows<F: Fixture>(fixture: &F) -> Vec<RawRow> {
     let mut rows = fixture.rows().await;

@@ -2,16 +2,19 @@
 //!
 //! The clock is the database's: a case makes rows older and never waits.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::support::{
-    ONE, TWO, assert_rows, found, guard, is_found, legacy, new_id, saved, seeded, stored, update_of,
+    ONE, TWO, assert_rows, found, guard, holds, is_found, legacy, new_id, saved, seeded, stored,
+    together, update_of,
 };
 use super::{Calls, Counting, Fixture};
 use crate::codec::Json;
-use crate::id::SessionId;
-use crate::manager::{ManagerOptions, SessionManager};
-use crate::record::{Lookup, Record, Saved, Timeouts, Update};
+use crate::error::{Error, Result};
+use crate::id::{SessionId, StoredId};
+use crate::manager::{Late, ManagerOptions, SessionManager};
+use crate::record::{Lookup, Record, Save, Saved, Timeouts, Update};
 use crate::session::{CookieChange, Outcome};
 use crate::store::Store;
 
@@ -212,6 +215,64 @@ pub async fn an_idle_session_is_touched_once_per_interval<F: Fixture>() {
     assert_eq!(manager.store().take(), Calls { find: 1, ..Calls::default() });
 }
 
+/// Of requests that meet in one process one touches for all.
+pub async fn requests_that_meet_touch_once<F: Fixture>() {
+    let (fixture, store) = F::open().await;
+    let (id, _) = an_hour_old(&fixture, &store).await;
+    let manager = managed(store, Timeouts { idle: Some(2 * HOUR), lifetime: None });
+    let sessions: Vec<_> = (0..32).map(|_| manager.session(Some(id.clone()))).collect();
+    for session in &sessions {
+        session.value("n").await.unwrap();
+    }
+    let commits = sessions.into_iter().map(|session| async move { session.commit().await });
+    for commit in together(commits).await {
+        assert_eq!(commit.unwrap().outcome, Outcome::Unchanged);
+    }
+    assert_eq!(manager.store().take(), Calls { find: 32, touch: 1, ..Calls::default() });
+}
+
+/// A store whose touches fail so often.
+struct Untouchable<S>(S, AtomicU64);
+
+impl<S: Store> Store for Untouchable<S> {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        self.0.find(lookup).await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        self.0.save(save).await
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        self.0.destroy(lookup).await
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        let left = self.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        match left {
+            Ok(_) => Err(Error::unavailable("touching a session", "as asked")),
+            Err(_) => self.0.touch(id, timeouts).await,
+        }
+    }
+}
+
+/// No read fails for a touch that did, and the next one touches: an active session does not expire.
+pub async fn a_touch_that_failed_is_made_up_for<F: Fixture>() {
+    let (fixture, store) = F::open().await;
+    let (id, before) = an_hour_old(&fixture, &store).await;
+    let manager = managed(
+        Untouchable(store, AtomicU64::new(2)),
+        Timeouts { idle: Some(2 * HOUR), lifetime: None },
+    );
+    for touched in [false, false, true] {
+        let session = manager.session(Some(id.clone()));
+        assert_eq!(session.get("n").await.unwrap(), Some(1));
+        assert_eq!(session.commit().await.unwrap().outcome, Outcome::Unchanged);
+        let after = found(manager.store(), &id).await;
+        assert_eq!(after.updated_at > before.updated_at, touched);
+    }
+}
+
 /// A request with an expired id begins a new session; one whose session expires on its way
 /// writes nothing.
 pub async fn an_expired_session_is_never_carried_on<F: Fixture>() {
@@ -235,6 +296,45 @@ pub async fn an_expired_session_is_never_carried_on<F: Fixture>() {
         let commit = late.commit().await.unwrap();
         assert_eq!(commit.outcome, Outcome::Created);
         assert!(matches!(commit.cookie, CookieChange::Set(new) if new != id));
+    }
+}
+
+/// Where late changes may begin a new session, it holds what the request itself wrote.
+pub async fn a_session_that_expires_on_its_way_may_begin_anew<F: Fixture>() {
+    for timeouts in [IDLE, LIFETIME] {
+        let (fixture, store) = F::open().await;
+        let id = seeded(&store, r#"{"value":{"user":7}}"#).await;
+        let options = ManagerOptions { timeouts, late: Late::Begin, ..ManagerOptions::default() };
+        let manager = SessionManager::with_options(store, Json, options);
+        let session = manager.session(Some(id.clone()));
+        assert_eq!(session.get("user").await.unwrap(), Some(7));
+        fixture.age(id.private().as_str(), HOUR).await;
+        session.insert("n", 1).unwrap();
+        let commit = session.commit().await.unwrap();
+        assert_eq!(commit.outcome, Outcome::Created);
+        let CookieChange::Set(new) = commit.cookie else { panic!("no id") };
+        assert!(holds::<F>(found(manager.store(), &new).await.data.as_ref(), ONE));
+        assert!(!is_found(manager.store(), &Lookup::new(&id).timeouts(timeouts)).await);
+    }
+}
+
+/// A timeout ends the grace of the id from before a rotation too.
+pub async fn an_expired_session_has_no_grace<F: Fixture>() {
+    for timeouts in [IDLE, LIFETIME] {
+        let (fixture, store) = F::open().await;
+        let id = seeded(&store, ONE).await;
+        let rotation_grace = Some(MINUTE);
+        let options = ManagerOptions { timeouts, rotation_grace, ..ManagerOptions::default() };
+        let manager = SessionManager::with_options(store, Json, options);
+        let session = manager.session(Some(id.clone()));
+        session.rotate().unwrap();
+        let CookieChange::Set(new) = session.commit().await.unwrap().cookie else {
+            panic!("no id")
+        };
+        let read = async || manager.session(Some(id.clone())).get::<i64>("n").await.unwrap();
+        assert_eq!(read().await, Some(1));
+        fixture.age(new.private().as_str(), HOUR).await;
+        assert_eq!(read().await, None);
     }
 }
 

@@ -18,9 +18,8 @@ use crate::store::Store;
 /// The commit happens for every status; [`commit_on_server_error`](Self::commit_on_server_error)
 /// leaves out 5xx. When it fails, the handler's answer is replaced by an empty 503 (try again) or
 /// 500, without a cookie and with the error in its extensions
-/// ([`CommitFailure`](crate::CommitFailure)). A conflict under [`Policy::Reject`](crate::Policy), and
-/// a change of a session that has ended meanwhile
-/// ([`refuse_late_changes`](Self::refuse_late_changes)), answer an empty 409.
+/// ([`CommitFailure`](crate::CommitFailure)). A conflict, and a change of a session that has ended
+/// meanwhile ([`Late`](crate::Late)), answer an empty 409.
 ///
 /// A handler that panics or fails, and one whose client leaves before it has answered, commit
 /// nothing. Once it has answered the commit has begun, and goes on when the client leaves. A body
@@ -78,14 +77,6 @@ impl<S: Store> SessionLayer<S> {
     /// Whether a session is committed when the answer is a 5xx; on by default, as in Rails.
     pub fn commit_on_server_error(mut self, commit: bool) -> Self {
         self.0.config.commit_on_server_error = commit;
-        self
-    }
-
-    /// Whether a request that changed a session which another request has ended, renewed or let
-    /// expire meanwhile is answered with an empty 409; on by default. Off, its answer stands and
-    /// its change is dropped, as in Rails.
-    pub fn refuse_late_changes(mut self, refuse: bool) -> Self {
-        self.0.config.refuse_late_changes = refuse;
         self
     }
 

@@ -19,7 +19,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::cookie::CookieOptions;
 use crate::error::{Error, Result};
-use crate::manager::SessionManager;
+use crate::manager::{Late, SessionManager};
 use crate::session::{Asked, Commit, CookieChange, Outcome, Session};
 use crate::store::Store;
 
@@ -57,7 +57,7 @@ impl<S> Clone for Sessions<S> {
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
     pub(crate) commit_on_server_error: bool,
-    pub(crate) refuse_late_changes: bool,
+    pub(crate) late: Late,
     pub(crate) report: bool,
 }
 
@@ -70,8 +70,8 @@ pub struct OverTls;
 
 impl<S: Store> Sessions<S> {
     pub(crate) fn new(manager: SessionManager<S>) -> Self {
-        let config =
-            Config { commit_on_server_error: true, refuse_late_changes: true, report: false };
+        let late = manager.options().late;
+        let config = Config { commit_on_server_error: true, late, report: false };
         Self { manager, cookie: Arc::new(CookieOptions::default()), config }
     }
 
@@ -152,8 +152,9 @@ impl Plan {
             Ok(commit) => commit,
             Err(error) => return failed(error),
         };
-        let refuses = self.asked.change && self.config.refuse_late_changes;
-        if commit.outcome == Outcome::Conflict || commit.outcome == Outcome::Gone && refuses {
+        let late =
+            commit.outcome == Outcome::Gone && self.asked.change && self.config.late != Late::Drop;
+        if late || commit.outcome == Outcome::Conflict {
             let mut response = refused(StatusCode::CONFLICT);
             self.report(&mut response, commit.outcome, commit_time);
             return response;

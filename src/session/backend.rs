@@ -17,11 +17,12 @@ pub(crate) trait Backend: Send + Sync {
     fn codec(&self) -> &dyn Codec;
     /// Whether a commit has nothing to do for this row while nobody changes it.
     fn is_settled(&self, record: &Record) -> bool;
-    fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Option<Record>>>;
+    fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Loaded>>;
     fn commit(&self, pending: Pending) -> BoxFuture<'_, Result<Commit>>;
 }
 
 /// What is known of the row.
+#[derive(Clone)]
 pub(crate) enum Loaded {
     /// Nobody has asked.
     No,
@@ -29,12 +30,27 @@ pub(crate) enum Loaded {
     Missing,
     /// It was found.
     Row(Record),
+    /// Its id was rotated a moment ago: this is what it held before, to be read only.
+    Snapshot(Record),
+}
+
+impl Loaded {
+    /// What is read.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Row(record) | Self::Snapshot(record) => Some(record),
+            Self::No | Self::Missing => None,
+        }
+    }
 }
 
 /// What becomes of the id at the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Keep,
+    /// A new id; nobody's rights change.
+    Rotate,
+    /// A new id; rights may have changed.
     Renew,
     Reset,
     Destroy,
@@ -47,4 +63,6 @@ pub(crate) struct Pending {
     pub(crate) document: Option<Box<dyn Document>>,
     pub(crate) changes: Changes,
     pub(crate) action: Action,
+    /// Whether a value of the old session was changed in place.
+    pub(crate) edits: bool,
 }

@@ -15,6 +15,7 @@ use crate::codec::{Changes, Document};
 use crate::cookie::{CookieOptions, SessionOptions};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
+use crate::record::Record;
 use crate::value::{Map, Value, ValueRef};
 
 pub(crate) use backend::{Action, Backend, BoxFuture, Loaded, Pending};
@@ -63,6 +64,8 @@ struct State {
     document: Option<Box<dyn Document>>,
     changes: Changes,
     action: Action,
+    /// Whether a value that was stored before was changed in place.
+    edits: bool,
     stage: Stage,
     /// This request's own; without them the layer's hold.
     options: Option<Box<SessionOptions>>,
@@ -91,6 +94,7 @@ impl Session {
             document: None,
             changes: Changes::new(),
             action: Action::Keep,
+            edits: false,
             stage: Stage::Open,
             options: None,
         };
@@ -193,7 +197,8 @@ impl Session {
     /// Changes the value of a key in place, however deep; a key that is not there begins as nil.
     ///
     /// Safe between clones of this handle. Between requests the key's whole value is what is merged:
-    /// of two that change the same key at the same time, the later commit's value is.
+    /// of two that change the same key at the same time, the later commit's value is, unless
+    /// [`Merges`](crate::ManagerOptions::merges) says how both count.
     ///
     /// # Errors
     ///
@@ -217,16 +222,20 @@ impl Session {
         self.load().await?;
         // Read, changed and set under one lock, so that no handle's change gets lost.
         let mut state = self.state();
-        let stored = match state.changes.get(key) {
-            Some(touched) => touched.cloned(),
+        let (value, edits) = match state.changes.get(key) {
+            Some(touched) => (touched.cloned(), false),
             None => {
                 let document = state.document(&*self.0.backend)?;
-                document.get(key)?.map(ValueRef::to_value).transpose()?
+                let stored = document.get(key)?.map(ValueRef::to_value).transpose()?;
+                let edits = stored.is_some();
+                (stored, edits)
             }
         };
-        let mut value = stored.unwrap_or_default();
+        let mut value = value.unwrap_or_default();
         change(&mut value);
-        state.open()?.changes.set(key, value);
+        let state = state.open()?;
+        state.changes.set(key, value);
+        state.edits |= edits;
         Ok(())
     }
 
@@ -236,19 +245,36 @@ impl Session {
     ///
     /// When the session was committed already.
     pub fn clear(&self) -> Result<()> {
-        self.change(|state| state.changes.clear())
+        self.change(State::forget)
     }
 
-    /// Gives the session a new id at the commit and keeps its data and `created_at`: for a change
-    /// of rights within a session.
+    /// Gives the session a new id at the commit and keeps its data and `created_at`: for a login
+    /// that keeps what was there, as Warden does it, and for any change of rights. The old id is dead
+    /// at once, whatever [`rotation_grace`](crate::ManagerOptions::rotation_grace) says.
     ///
     /// # Errors
     ///
     /// When the session was committed already.
     pub fn renew(&self) -> Result<()> {
         self.change(|state| {
-            if state.action == Action::Keep {
+            if matches!(state.action, Action::Keep | Action::Rotate) {
                 state.action = Action::Renew;
+            }
+        })
+    }
+
+    /// The same for a session in which nobody's rights change, for instance once an hour: requests
+    /// that still bear the old id may read what was there before, if
+    /// [`rotation_grace`](crate::ManagerOptions::rotation_grace) says so. Never for a login: there an
+    /// attacker may have chosen the old id.
+    ///
+    /// # Errors
+    ///
+    /// When the session was committed already.
+    pub fn rotate(&self) -> Result<()> {
+        self.change(|state| {
+            if state.action == Action::Keep {
+                state.action = Action::Rotate;
             }
         })
     }
@@ -262,7 +288,7 @@ impl Session {
     pub fn reset(&self) -> Result<()> {
         self.change(|state| {
             state.action = Action::Reset;
-            state.changes.clear();
+            state.forget();
         })
     }
 
@@ -275,7 +301,7 @@ impl Session {
     pub fn destroy(&self) -> Result<()> {
         self.change(|state| {
             state.action = Action::Destroy;
-            state.changes.clear();
+            state.forget();
         })
     }
 
@@ -291,8 +317,7 @@ impl Session {
         Ok(match (&state.stage, &state.loaded) {
             (Stage::Committed(Commit { cookie: CookieChange::Set(id), .. }), _) => Some(id.clone()),
             (Stage::Committed(Commit { cookie: CookieChange::Clear, .. }), _) => None,
-            (_, Loaded::Row(_)) => state.id.clone(),
-            (_, Loaded::No | Loaded::Missing) => None,
+            (_, loaded) => loaded.record().and(state.id.clone()),
         })
     }
 
@@ -303,14 +328,23 @@ impl Session {
     /// When the row cannot be read.
     pub async fn info(&self) -> Result<Option<SessionInfo>> {
         self.load().await?;
-        Ok(match &self.state().loaded {
-            Loaded::Row(record) => Some(SessionInfo {
-                created_at: record.created_at,
-                updated_at: record.updated_at,
-                size: record.data.as_ref().map_or(0, Bytes::len),
-            }),
-            Loaded::No | Loaded::Missing => None,
-        })
+        let info = |record: &Record| SessionInfo {
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            size: record.data.as_ref().map_or(0, Bytes::len),
+        };
+        Ok(self.state().loaded.record().map(info))
+    }
+
+    /// Whether this is the session as it was before its id was rotated a moment ago, which cannot be
+    /// changed: see [`rotation_grace`](crate::ManagerOptions::rotation_grace).
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read.
+    pub async fn is_snapshot(&self) -> Result<bool> {
+        self.load().await?;
+        Ok(matches!(self.state().loaded, Loaded::Snapshot(_)))
     }
 
     /// Whether the row was asked for.
@@ -382,7 +416,7 @@ impl Session {
             && matches!(state.stage, Stage::Open)
             && match &state.loaded {
                 Loaded::Row(record) => self.0.backend.is_settled(record),
-                Loaded::No | Loaded::Missing => true,
+                Loaded::No | Loaded::Missing | Loaded::Snapshot(_) => true,
             };
         if quiet {
             state.stage = Stage::Committed(unchanged());
@@ -436,8 +470,8 @@ impl Session {
                 _ => return Ok(()),
             }
         };
-        let found = self.0.backend.find(&id).await?;
-        self.state().loaded = found.map_or(Loaded::Missing, Loaded::Row);
+        let loaded = self.0.backend.find(&id).await?;
+        self.state().loaded = loaded;
         Ok(())
     }
 }
@@ -447,10 +481,7 @@ impl State {
         let document = match self.document.take() {
             Some(document) => document,
             None => {
-                let data = match &self.loaded {
-                    Loaded::Row(record) => record.data.clone(),
-                    Loaded::No | Loaded::Missing => None,
-                };
+                let data = self.loaded.record().and_then(|record| record.data.clone());
                 backend.codec().open(data)?
             }
         };
@@ -465,20 +496,22 @@ impl State {
         }
     }
 
+    /// Everything of before is to go.
+    fn forget(&mut self) {
+        self.changes.clear();
+        self.edits = false;
+    }
+
     fn take(&mut self) -> Result<Pending> {
         self.open()?.apply_options();
         self.stage = Stage::Closed;
-        let loaded = match &self.loaded {
-            Loaded::Row(record) => Loaded::Row(record.clone()),
-            Loaded::Missing => Loaded::Missing,
-            Loaded::No => Loaded::No,
-        };
         Ok(Pending {
             id: self.id.clone(),
-            loaded,
+            loaded: self.loaded.clone(),
             document: self.document.take(),
             changes: self.changes.clone(),
             action: self.action,
+            edits: self.edits,
         })
     }
 }

@@ -47,8 +47,8 @@ impl State {
         let Some(options) = &self.options else { return };
         if options.drop {
             self.action = Action::Destroy;
-            self.changes.clear();
-        } else if options.renew && self.action == Action::Keep {
+            self.forget();
+        } else if options.renew && matches!(self.action, Action::Keep | Action::Rotate) {
             self.action = Action::Renew;
         }
     }
@@ -92,7 +92,7 @@ impl Session {
         state.apply_options();
         Asked {
             change: !state.changes.is_empty() || state.action != Action::Keep,
-            new_id: state.action == Action::Renew,
+            new_id: matches!(state.action, Action::Renew | Action::Rotate),
             loaded: state.id.is_some() && !matches!(state.loaded, Loaded::No),
             may_stay: state.id.is_some()
                 && state.action == Action::Keep
@@ -108,6 +108,7 @@ impl Session {
         if ends {
             state.action = Action::Destroy;
             state.changes = Changes::new();
+            state.edits = false;
         } else {
             state.stage = Stage::Failed;
         }

@@ -15,11 +15,12 @@ pub enum Outcome {
     /// Nothing had to be written.
     Unchanged,
     /// Somebody else had changed the row; the keys that either changed are in it now. Of a key that
-    /// both changed, the later commit's value is.
+    /// both changed, the later commit's value is, or what its [merge](crate::Merges) made of both.
     Merged,
     /// The session had been destroyed, renewed or had expired meanwhile; nothing was written.
     Gone,
-    /// Somebody else had changed the row, and the policy is to reject; nothing was written.
+    /// Somebody else had changed the row, and the policy or a key's [merge](crate::Merges) refused;
+    /// nothing was written.
     Conflict,
     /// The session was destroyed.
     Destroyed,

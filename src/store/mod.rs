@@ -22,6 +22,7 @@ pub(crate) mod sqlite;
 mod statements;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
@@ -75,6 +76,25 @@ pub trait Store: Send + Sync + 'static {
     /// As for [`save`](Store::save).
     fn touch(&self, id: &StoredId, timeouts: Timeouts)
     -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Several managers may share a store.
+impl<S: Store> Store for Arc<S> {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        (**self).find(lookup).await
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        (**self).save(save).await
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        (**self).destroy(lookup).await
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        (**self).touch(id, timeouts).await
+    }
 }
 
 /// What tasks do to a table: make it, walk over it, thin it out.

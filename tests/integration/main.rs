@@ -8,6 +8,7 @@ mod harness;
 mod hostile;
 mod http;
 mod layers;
+mod life;
 mod mysql;
 mod postgres;
 mod promises;

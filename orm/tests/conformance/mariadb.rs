@@ -20,5 +20,6 @@ impl Place for InDatabase {
 }
 
 sqlbypass::conformance_tests!(
-    Migrated<InDatabase>: store, races, manager, merges, times, maintenance, maintenance_times
+    Migrated<InDatabase>: store, races, manager, merges, merged_keys, late, rotation, times,
+        maintenance, maintenance_times
 );

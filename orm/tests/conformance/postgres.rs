@@ -20,5 +20,6 @@ impl Place for InSchema {
 }
 
 sqlbypass::conformance_tests!(
-    Migrated<InSchema>: store, races, manager, merges, times, maintenance, maintenance_times
+    Migrated<InSchema>: store, races, manager, merges, merged_keys, late, rotation, times,
+        maintenance, maintenance_times
 );

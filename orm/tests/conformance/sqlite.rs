@@ -42,13 +42,15 @@ impl Place for InMemory {
 mod in_file {
     use super::{InFile, Migrated};
     sqlbypass::conformance_tests!(
-        Migrated<InFile>: store, races, manager, merges, times, maintenance, maintenance_times
+        Migrated<InFile>: store, races, manager, merges, merged_keys, late, rotation, times,
+            maintenance, maintenance_times
     );
 }
 
 mod in_memory {
     use super::{InMemory, Migrated};
     sqlbypass::conformance_tests!(
-        Migrated<InMemory>: store, races, manager, merges, times, maintenance, maintenance_times
+        Migrated<InMemory>: store, races, manager, merges, merged_keys, late, rotation, times,
+            maintenance, maintenance_times
     );
 }

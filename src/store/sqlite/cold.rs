@@ -10,14 +10,16 @@ use super::operations::{self, Finder};
 use super::readers::Readers;
 use crate::error::Result;
 use crate::record::{Lookup, Record};
-use crate::store::lane::{Failed, Lane, Settings, Work};
+use crate::store::lane::{Failed, Lane, Permits, Settings, Work};
 
 /// Finds in a batch, which wait for the disk one after the other.
 const COUNT: usize = 16;
 
 pub(super) fn lane(shared: &Shared, readers: Arc<Readers>) -> Lane<Cold> {
     let settings = Settings {
-        permits: readers.count(),
+        // A find runs on a thread of its own, whether its caller is polled or not.
+        permits: Permits { count: readers.count(), callers: readers.count() },
+        alone: Permits::NONE,
         queue: shared.options.queue,
         count: COUNT,
         bytes: usize::MAX,

@@ -200,7 +200,8 @@ impl Store for SqliteStore {
                     let until = Instant::now() + inner.shared.options.deadline;
                     cold::find(&inner.readers, lookup, until)
                 };
-                return lane.run(Keys::default, || lookup.clone(), one).await;
+                let together = super::lane::Way::Together;
+                return lane.run(together, Keys::default, || lookup.clone(), one).await;
             }
         }
         let lookup = lookup.clone();

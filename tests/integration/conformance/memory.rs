@@ -246,5 +246,5 @@ impl Fixture for Memory {
 }
 
 sqlbypass::conformance_tests!(
-    Memory: store, races, manager, merges, times, expiry, any_bytes, maintenance, maintenance_times
+    Memory: store, races, manager, merges, merged_keys, late, rotation, times, expiry, any_bytes, maintenance, maintenance_times
 );

@@ -123,7 +123,7 @@ layouts! {
     /// As Rails' migration makes it.
     Rails rails {
         const SCHEMA: &'static str = RAILS;
-    } store races manager merges times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
 
     /// The same with a connection for each operation, without lanes.
     Plain plain {
@@ -141,7 +141,7 @@ layouts! {
                 id int NOT NULL AUTO_INCREMENT PRIMARY KEY, session_id varchar(255), data text,
                 UNIQUE INDEX index_sessions_on_session_id (session_id)) COLLATE utf8mb4_unicode_ci";
         const TIMES: &'static [&'static str] = &[];
-    } store races manager merges maintenance;
+    } store races manager merges merged_keys late rotation maintenance;
 
     /// Names that have to be quoted.
     Odd odd {
@@ -239,5 +239,5 @@ layouts! {
                 id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
                 session_id varchar(255) NOT NULL UNIQUE, data json,
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL)";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges merged_keys late rotation times maintenance maintenance_times;
 }

@@ -128,7 +128,7 @@ layouts! {
     /// As Rails' migration makes it.
     Rails rails {
         const SCHEMA: &'static str = RAILS;
-    } store races manager merges times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
 
     /// The same with a connection for each operation, without lanes.
     Plain plain {
@@ -137,7 +137,7 @@ layouts! {
         fn builder(builder: PostgresBuilder) -> PostgresBuilder {
             builder.lanes(false)
         }
-    } store races manager merges times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
 
     /// The same behind a pooler: statements without names, limits for each transaction.
     Pooled pooled {
@@ -146,7 +146,7 @@ layouts! {
         fn builder(builder: PostgresBuilder) -> PostgresBuilder {
             builder.pgbouncer(true)
         }
-    } store races manager merges times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
 
     /// As the gem's own `create_table!` makes it: no times, the id may be NULL.
     Gem gem {
@@ -275,5 +275,5 @@ layouts! {
             out
         }
 
-    } manager merges times maintenance maintenance_times;
+    } manager merges merged_keys late rotation times maintenance maintenance_times;
 }

@@ -126,7 +126,7 @@ layouts! {
                 data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL);
             CREATE UNIQUE INDEX index_sessions_on_session_id ON sessions (session_id);
             CREATE INDEX index_sessions_on_updated_at ON sessions (updated_at);"#;
-    } store races manager merges times any_bytes maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times;
 
     /// The same with a transaction for each operation, without lanes.
     Plain plain {
@@ -150,7 +150,7 @@ layouts! {
     InMemory in_memory {
         const SCHEMA: &'static str = Rails::SCHEMA;
         const IN_MEMORY: bool = true;
-    } store races manager merges times any_bytes maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times;
 
     /// What the gem's `create_table!` makes: a nullable id and no times.
     Gem gem {
@@ -159,7 +159,7 @@ layouts! {
                 id integer PRIMARY KEY AUTOINCREMENT NOT NULL, session_id varchar(255), data text);
             CREATE UNIQUE INDEX session_id_index ON sessions (session_id);"#;
         const TIMES: &'static [&'static str] = &[];
-    } store manager merges any_bytes maintenance;
+    } store manager merges merged_keys late rotation any_bytes maintenance;
 
     /// Everything renamed, and to what has to be quoted.
     Renamed renamed {

@@ -5,33 +5,99 @@ use std::time::Duration;
 use http::StatusCode;
 use sqlbypass::conformance::Calls;
 use sqlbypass::{
-    CookieChange, CookieOptions, Json, Lookup, ManagerOptions, Outcome, OverTls, Session,
-    SessionId, SessionLayer, SessionManager, SqliteStore, Store, Timeouts,
+    CookieChange, CookieOptions, Json, Late, Lookup, ManagerOptions, Merges, Outcome, OverTls,
+    Session, SessionId, SessionLayer, SessionManager, SqliteStore, Store, Timeouts,
 };
 
-use super::{manager, n, read, send, set_cookie, stored, with_id, write};
+use super::{given_id, manager, manager_with, n, read, send, set_cookie, stored, with_id, write};
 
+/// What the client is told of a change that came after its session's end.
 #[tokio::test]
-async fn a_change_of_an_ended_session_is_refused_unless_it_may_be_dropped() {
-    for refuse in [true, false] {
-        let manager = manager().await;
+async fn a_late_change_is_dropped_refused_or_begins_a_new_session() {
+    for (late, status, begins) in [
+        (Late::Drop, StatusCode::OK, false),
+        (Late::Refuse, StatusCode::CONFLICT, false),
+        (Late::Begin, StatusCode::OK, true),
+    ] {
+        let manager = manager_with(ManagerOptions { late, ..ManagerOptions::default() }).await;
         let id = stored(&manager).await;
-        let layer = SessionLayer::new(manager.clone()).refuse_late_changes(refuse);
+        let layer = SessionLayer::new(manager.clone());
         let other = manager.session(Some(id.clone()));
         let handler = move |session: Session| async move {
-            session.get::<i64>("n").await.unwrap();
+            assert_eq!(session.get("n").await.unwrap(), Some(1));
             // Another request signs out in the meantime.
             other.destroy().unwrap();
             other.commit().await.unwrap();
-            session.insert("n", 2).unwrap();
+            session.insert("m", 2).unwrap();
             StatusCode::OK
         };
         let response = send(&layer, with_id(&id), handler).await;
-        let expected = if refuse { StatusCode::CONFLICT } else { StatusCode::OK };
-        assert_eq!(response.status(), expected);
-        assert_eq!(response.body().is_empty(), refuse);
-        assert_eq!(set_cookie(&response), None);
+        assert_eq!(response.status(), status);
+        assert_eq!(response.body().is_empty(), status != StatusCode::OK);
         assert!(manager.store().find(&Lookup::new(&id)).await.unwrap().is_none());
+        assert_eq!(set_cookie(&response).is_some(), begins);
+        if let Some(new) = given_id(&response) {
+            let map = manager.session(Some(new)).to_map().await.unwrap();
+            assert_eq!(map, [("m", 2)].into_iter().collect());
+        }
+    }
+}
+
+/// A key's own merge that refuses is a conflict.
+#[tokio::test]
+async fn a_merge_that_refuses_is_409() {
+    let merges = Merges::new().key("n", |_, _, _| None);
+    let manager = manager_with(ManagerOptions { merges, ..ManagerOptions::default() }).await;
+    let id = stored(&manager).await;
+    let layer = SessionLayer::new(manager.clone());
+    let other = manager.session(Some(id.clone()));
+    let handler = move |session: Session| async move {
+        assert_eq!(session.get("n").await.unwrap(), Some(1));
+        other.insert("n", 2).unwrap();
+        other.commit().await.unwrap();
+        session.insert("n", 3).unwrap();
+        StatusCode::OK
+    };
+    let response = send(&layer, with_id(&id), handler).await;
+    assert_eq!((response.status(), &**response.body()), (StatusCode::CONFLICT, ""));
+    assert_eq!(n(&manager, &id).await, Some(2));
+}
+
+/// Under rotation grace a parallel request is answered from what was before; its change is refused,
+/// or dropped, and its cookie never takes the place of the new one.
+#[tokio::test]
+async fn a_parallel_request_of_a_rotated_session_reads_on() {
+    for (late, status) in [
+        (Late::Drop, StatusCode::OK),
+        (Late::Refuse, StatusCode::CONFLICT),
+        (Late::Begin, StatusCode::CONFLICT),
+    ] {
+        let rotation_grace = Some(Duration::from_secs(60));
+        let options = ManagerOptions { rotation_grace, late, ..ManagerOptions::default() };
+        let manager = manager_with(options).await;
+        let old = stored(&manager).await;
+        let layer = SessionLayer::new(manager.clone());
+        let rotate = |session: Session| async move {
+            session.rotate().unwrap();
+            StatusCode::OK
+        };
+        let new = given_id(&send(&layer, with_id(&old), rotate).await).unwrap();
+        let reads = |session: Session| async move {
+            assert_eq!(session.get("n").await.unwrap(), Some(1));
+            StatusCode::OK
+        };
+        let response = send(&layer, with_id(&old), reads).await;
+        assert_eq!((response.status(), set_cookie(&response)), (StatusCode::OK, None));
+        let response = send(&layer, with_id(&old), write).await;
+        assert_eq!((response.status(), set_cookie(&response)), (status, None));
+        assert_eq!(n(&manager, &new).await, Some(1));
+        // Signing out with the old cookie ends the session.
+        let end = |session: Session| async move {
+            session.destroy().unwrap();
+            StatusCode::OK
+        };
+        assert!(set_cookie(&send(&layer, with_id(&old), end).await).unwrap().contains("expires="));
+        assert_eq!(n(&manager, &new).await, None);
     }
 }
 

@@ -15,14 +15,21 @@ use std::convert::Infallible;
 
 use http::{Request, Response, StatusCode};
 use sqlbypass::conformance::Counting;
-use sqlbypass::{Json, Save, Session, SessionId, SessionLayer, SessionManager, SqliteStore, Store};
+use sqlbypass::{
+    Json, ManagerOptions, Save, Session, SessionId, SessionLayer, SessionManager, SqliteStore,
+    Store,
+};
 use tower::{Layer, ServiceExt, service_fn};
 
 type Manager = SessionManager<Counting<SqliteStore>>;
 
 async fn manager() -> Manager {
+    manager_with(ManagerOptions::default()).await
+}
+
+async fn manager_with(options: ManagerOptions) -> Manager {
     let store = SqliteStore::builder(":memory:").create(true).open().await.unwrap();
-    SessionManager::new(Counting::new(store), Json)
+    SessionManager::with_options(Counting::new(store), Json, options)
 }
 
 /// A session with `{"n":1}` in the table, its calls not counted.

@@ -1,7 +1,6 @@
 //! What is promised of statements: how few there are, that none tells a falsehood, that nothing is
 //! shown.
 
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 use sqlbypass::conformance::Counting;
 use sqlbypass::{
@@ -9,9 +8,8 @@ use sqlbypass::{
 };
 
 use super::{GEM, Place, RAILS, data, insert, new_id, start, update};
-use crate::promises::races::{
-    WholeRows, logouts, races, writers_beside_rails, writers_lose_nothing,
-};
+use crate::life::rails::Rails;
+use crate::promises::races::{logouts, races, writers_beside_rails, writers_lose_nothing};
 use crate::promises::secrets::Printed;
 use crate::servers::MariaDb;
 
@@ -188,22 +186,6 @@ async fn a_logout_is_final() {
     assert_eq!(place.count().await, 0);
 }
 
-/// Rails' statements: a plain read, and an UPDATE of the whole row.
-struct Rails(Conn);
-
-impl WholeRows for Rails {
-    async fn read(&mut self, stored: &str) -> String {
-        let sql = "SELECT data FROM sessions WHERE session_id = ? LIMIT 1";
-        self.0.exec_first(sql, (stored,)).await.unwrap().unwrap()
-    }
-
-    async fn write(&mut self, stored: &str, data: &str) {
-        let sql =
-            "UPDATE sessions SET data = ?, updated_at = UTC_TIMESTAMP(6) WHERE session_id = ?";
-        self.0.exec_drop(sql, (data, stored)).await.unwrap();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_beside_rails_lose_only_what_rails_erases() {
     if !MariaDb::available() {
@@ -211,7 +193,8 @@ async fn writers_beside_rails_lose_only_what_rails_erases() {
     }
     let place = Place::shared().await;
     for _ in 0..3 {
-        let rails = Rails(MariaDb::shared().connect(&place.database).await);
+        let url = MariaDb::shared().socket_url(&place.database);
+        let rails = Rails::start(&url, "sessions").await;
         writers_beside_rails(&place.open().await, rails).await;
     }
 }

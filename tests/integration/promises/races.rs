@@ -11,6 +11,7 @@ use sqlbypass::{
 };
 
 use super::{Shared, data, insert, new_id, update};
+use crate::life::rails::Rails;
 
 /// How many times: `SQLBYPASS_RACES`, or so many.
 pub(crate) fn races(fewer: usize) -> usize {
@@ -57,18 +58,12 @@ pub(crate) async fn logouts<S: Shared>(store: &S, rounds: usize) {
     assert_eq!(renewals + logouts, rounds);
 }
 
-/// A second client of the table, which writes whole rows as Rails does.
-pub(crate) trait WholeRows: Send + 'static {
-    fn read(&mut self, stored: &str) -> impl Future<Output = String> + Send;
-    fn write(&mut self, stored: &str, data: &str) -> impl Future<Output = ()> + Send;
-}
-
 /// What Rails wrote over the row: until when, and which keys it had.
 type Written = (Instant, BTreeSet<String>);
 
-/// 64 writers of different keys, each many times, beside Rails. No key that Rails wrote is lost,
-/// and of ours only those over which Rails wrote a row that it had read before.
-pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: impl WholeRows) {
+/// 64 writers of different keys beside Rails, a process of its own. No key that Rails wrote is lost,
+/// and of ours only those over which Rails wrote a row that it had read before; these are counted.
+pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: Rails) {
     const WRITERS: usize = 64;
     let manager = Arc::new(SessionManager::new(store.clone(), Json));
     let session = manager.session(None);
@@ -102,6 +97,7 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: impl Whole
         kept += usize::from(left.contains(&key));
     }
     assert!(kept > 0 && !written.is_empty(), "they did not meet");
+    println!("{} UPDATEs of Rails' erased {} keys of {WRITERS}", written.len(), WRITERS - kept);
 }
 
 /// Requests until one is told that it has written the key: where others win until the deadline,
@@ -120,20 +116,16 @@ async fn write_key<S: Shared>(manager: &SessionManager<S>, id: &SessionId, key: 
     }
 }
 
-async fn write_as_rails(
-    mut rails: impl WholeRows,
-    id: SessionId,
-    stop: Arc<AtomicBool>,
-) -> Vec<Written> {
+async fn write_as_rails(mut rails: Rails, id: SessionId, stop: Arc<AtomicBool>) -> Vec<Written> {
     let stored = id.private().as_str().to_owned();
     let mut written = Vec::new();
     while written.is_empty() || (written.len() < 200 && !stop.load(Ordering::Relaxed)) {
         let mut document: serde_json::Value =
-            serde_json::from_str(&rails.read(&stored).await).unwrap();
+            serde_json::from_str(&rails.read(&stored).await.unwrap()).unwrap();
         let key = format!("rails{}", written.len());
         document["value"][key] = true.into();
         let text = document.to_string();
-        rails.write(&stored, &text).await;
+        assert!(rails.write(&stored, &text).await);
         written.push((Instant::now(), keys(text.as_bytes())));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -1,0 +1,441 @@
+//! Commits: what a request did to its session becomes one statement, or as many as a conflict takes.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::merges::own;
+use super::{Late, Policy, Shared};
+use crate::codec::{Changes, Codec, Document};
+use crate::error::{Error, Kind, Result};
+use crate::id::{PrivateId, SessionId, StoredId};
+use crate::record::{Expiry, Guard, Insert, Lookup, Record, Save, Saved, Update};
+use crate::session::{Action, Commit, CookieChange, Loaded, Outcome, Pending};
+use crate::store::Store;
+
+/// New ids tried when the table already has one: with 128 random bits the second is one too many.
+const ID_TRIES: usize = 3;
+
+/// A row that was found, and the public id that found it.
+struct Found<'a> {
+    id: &'a SessionId,
+    record: Record,
+    document: Option<Box<dyn Document>>,
+}
+
+/// What a request wants of the row that it has found.
+struct Wanted<'a> {
+    changes: &'a Changes,
+    action: Action,
+    /// Whether a value of the old session was changed in place.
+    edits: bool,
+}
+
+/// The row as it is now, and this request's changes as they go in there.
+enum Fresh<'a> {
+    Same(Found<'a>, Changes),
+    /// Somebody else has changed it.
+    Changed(Found<'a>, Changes),
+    /// This request's changes do not go in there.
+    Conflict,
+    Gone,
+}
+
+impl<S: Store> Shared<S> {
+    pub(super) async fn commit(&self, pending: Pending) -> Result<Commit> {
+        let Pending { id, loaded, document, changes, action, edits } = pending;
+        if action == Action::Destroy {
+            let ended = self.destroy(id.as_ref()).await?;
+            // What was inserted since then is a new session.
+            if !changes.sets_anything() {
+                return Ok(ended);
+            }
+            return self.create(&changes).await.map_err(|fault| {
+                Error::unknown_outcome(
+                    "saving a session",
+                    "the old one was ended, the new one failed",
+                )
+                .caused_by(fault)
+            });
+        }
+        let loaded = match (loaded, &id) {
+            (Loaded::No, Some(id)) => self.find(id).await?,
+            (loaded, _) => loaded,
+        };
+        let Some(id) = &id else {
+            return self.create(&changes).await;
+        };
+        let wanted = Wanted { changes: &changes, action, edits };
+        match loaded {
+            Loaded::No | Loaded::Missing => self.create(&changes).await,
+            Loaded::Row(record) => {
+                let found = Found { id, record, document };
+                match action {
+                    Action::Reset => self.reset(found, &changes).await,
+                    _ => self.update(found, &wanted).await,
+                }
+            }
+            Loaded::Snapshot(record) => self.beside(Found { id, record, document }, &wanted).await,
+        }
+    }
+
+    /// What becomes of a request that reads a session from before its rotation: it changes nothing
+    /// and begins no session beside the one that goes on, but it can end that one.
+    async fn beside(&self, mut found: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+        if wanted.action == Action::Reset {
+            let Some(successor) = self.graced(&found.id.private()) else {
+                return self.create(wanted.changes).await;
+            };
+            found.record.id = successor.into();
+            return self.reset(found, wanted.changes).await;
+        }
+        let keeps = wanted.action == Action::Keep;
+        let unchanged = keeps && self.changed_data(&mut found, wanted.changes)?.is_none();
+        Ok(kept(if unchanged { Outcome::Unchanged } else { Outcome::Gone }))
+    }
+
+    async fn destroy(&self, id: Option<&SessionId>) -> Result<Commit> {
+        let Some(id) = id else {
+            return Ok(kept(Outcome::Unchanged));
+        };
+        let lookup = self.lookup(id);
+        if let Some(successor) = self.graced(&lookup.private) {
+            self.store.destroy(&self.successor(successor)).await?;
+            self.end_grace(&successor);
+        }
+        self.store.destroy(&lookup).await?;
+        self.end_grace(&lookup.private);
+        Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
+    }
+
+    /// The id that this one was rotated to, while there is grace.
+    fn graced(&self, old: &PrivateId) -> Option<PrivateId> {
+        self.grace.as_ref()?.find(old).map(|(_, successor)| successor)
+    }
+
+    /// Nobody reads on who bears this id, or one that it had before.
+    fn end_grace(&self, id: &PrivateId) {
+        if let Some(grace) = &self.grace {
+            grace.end(id);
+        }
+    }
+
+    /// A new row for what was inserted, if anything was.
+    async fn create(&self, changes: &Changes) -> Result<Commit> {
+        if !changes.sets_anything() {
+            return Ok(kept(Outcome::Unchanged));
+        }
+        let data = self.codec.open(None)?.encode(changes)?;
+        for _ in 0..ID_TRIES {
+            let id = SessionId::generate()?;
+            let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+            match self.store.save(&Save::Insert(insert)).await? {
+                Saved::Duplicate => {}
+                Saved::Applied => {
+                    return Ok(Commit { outcome: Outcome::Created, cookie: CookieChange::Set(id) });
+                }
+                Saved::Gone | Saved::Conflict => {
+                    return Err(breach("an INSERT answered otherwise"));
+                }
+            }
+        }
+        Err(taken())
+    }
+
+    /// The row moves to a new id with what was inserted since and nothing of before. A row that is
+    /// gone does not stand in a login's way: there is a new one then.
+    async fn reset(&self, found: Found<'_>, changes: &Changes) -> Result<Commit> {
+        let data = self.codec.open(None)?.encode(changes)?;
+        for _ in 0..ID_TRIES {
+            let id = SessionId::generate()?;
+            let move_from = |stored| {
+                let expiry = Expiry::Never;
+                let update = Update { restart: true, expiry, ..Update::new(stored) };
+                Save::Update(update.data(data.clone()).rekey(id.private()))
+            };
+            self.bury_twin(&found, &id).await?;
+            let mut outcome = Outcome::Saved;
+            let mut saved = self.store.save(&move_from(found.record.id)).await?;
+            if saved == Saved::Gone && found.record.id.is_legacy() {
+                // Another request may have secured the raw row: the old id must not live on.
+                saved = self.store.save(&move_from(found.id.private().into())).await?;
+            }
+            if saved == Saved::Gone {
+                let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+                outcome = Outcome::Created;
+                saved = self.store.save(&Save::Insert(insert)).await?;
+            }
+            match saved {
+                Saved::Duplicate => {}
+                Saved::Applied => {
+                    self.end_grace(&found.id.private());
+                    if let StoredId::Private(successor) = &found.record.id {
+                        self.end_grace(successor);
+                    }
+                    return Ok(Commit { outcome, cookie: CookieChange::Set(id) });
+                }
+                Saved::Gone | Saved::Conflict => return Err(breach("no guard was asked for")),
+            }
+        }
+        Err(taken())
+    }
+
+    /// Removes the raw row that the old id would still find after its private row has moved to
+    /// `new_id`. Before the move, so that a failure in between leaves the session as it was.
+    async fn bury_twin(&self, found: &Found<'_>, new_id: &SessionId) -> Result<()> {
+        if found.record.legacy_twin {
+            // Nothing is stored under the new id yet: only the raw row goes.
+            let raw = Lookup { private: new_id.private(), ..self.lookup(found.id) };
+            self.store.destroy(&raw).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the changes to the row that was found; gives it a new id where that is wanted.
+    async fn update(&self, mut base: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+        let begun = Instant::now();
+        let mut outcome = Outcome::Saved;
+        let mut tries = ID_TRIES;
+        let id = base.id;
+        // What others have written since, and this request's changes as they go in there.
+        let mut fresh: Option<(Found<'_>, Changes)> = None;
+        loop {
+            let (found, changes) = match &mut fresh {
+                Some((found, changes)) => (found, &*changes),
+                None => (&mut base, wanted.changes),
+            };
+            let renewed = wanted.renews().then(SessionId::generate).transpose()?;
+            let Some(update) = self.plan(found, changes, renewed.as_ref())? else {
+                if outcome == Outcome::Merged && !wanted.changes.is_empty() {
+                    return Ok(kept(Outcome::Merged));
+                }
+                return self.unchanged(found).await;
+            };
+            let saved = match self.write(found, wanted.action, renewed.as_ref(), update).await {
+                // Securing a legacy row is no wish of the request: a later one does it.
+                Err(_) if changes.is_empty() && renewed.is_none() => {
+                    return Ok(kept(Outcome::Unchanged));
+                }
+                saved => saved?,
+            };
+            let is_legacy = found.record.id.is_legacy();
+            match saved {
+                Saved::Applied => {
+                    if changes.is_cleared() {
+                        self.end_grace(&id.private());
+                    }
+                    let cookie = renewed.map_or(CookieChange::Keep, CookieChange::Set);
+                    return Ok(Commit { outcome, cookie });
+                }
+                Saved::Duplicate if renewed.is_some() && tries > 1 => tries -= 1,
+                Saved::Duplicate if renewed.is_some() => return Err(taken()),
+                Saved::Duplicate if !is_legacy => return Err(breach("no new id was asked for")),
+                // A private row of the same id, which was not found: it is the session, and it has
+                // expired.
+                Saved::Duplicate => return self.late(base, wanted).await,
+                Saved::Gone if !is_legacy => return self.late(base, wanted).await,
+                Saved::Conflict if self.options.policy == Policy::Reject => {
+                    return Ok(kept(Outcome::Conflict));
+                }
+                Saved::Conflict | Saved::Gone if begun.elapsed() >= self.options.deadline => {
+                    return Err(contended());
+                }
+                // A raw row that is gone may have been secured by another request.
+                Saved::Conflict | Saved::Gone => {
+                    let seen = found.record.data.clone();
+                    match self.fresh(&mut base, seen, wanted.changes).await? {
+                        Fresh::Same(same, changes) => fresh = Some((same, changes)),
+                        Fresh::Changed(changed, changes) => {
+                            outcome = Outcome::Merged;
+                            fresh = Some((changed, changes));
+                        }
+                        Fresh::Conflict => return Ok(kept(Outcome::Conflict)),
+                        Fresh::Gone => return self.late(base, wanted).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the row again, and puts this request's changes into it.
+    async fn fresh<'a>(
+        &self,
+        base: &mut Found<'a>,
+        seen: Option<Bytes>,
+        changes: &Changes,
+    ) -> Result<Fresh<'a>> {
+        let id = base.id;
+        let Some(record) = self.store.find(&self.lookup(id)).await? else {
+            return Ok(Fresh::Gone);
+        };
+        let is_same = record.data == seen;
+        if !is_same && self.options.policy == Policy::Reject {
+            return Ok(Fresh::Conflict);
+        }
+        let mut found = Found { id, record, document: None };
+        let Some(changes) = self.merge(base, &mut found, changes)? else {
+            return Ok(Fresh::Conflict);
+        };
+        Ok(if is_same { Fresh::Same(found, changes) } else { Fresh::Changed(found, changes) })
+    }
+
+    /// Sends the UPDATE, with what has to be done before and after it where the id changes.
+    async fn write(
+        &self,
+        found: &Found<'_>,
+        action: Action,
+        renewed: Option<&SessionId>,
+        update: Update,
+    ) -> Result<Saved> {
+        let Some(new_id) = renewed else {
+            return self.store.save(&Save::Update(update)).await;
+        };
+        self.bury_twin(found, new_id).await?;
+        let (old, new) = (found.id.private(), new_id.private());
+        let grace = self.grace.as_ref();
+        if let Some(grace) = grace.filter(|_| action == Action::Rotate) {
+            // Before the row moves, so that no request finds neither.
+            grace.keep(old, new, &found.record);
+        }
+        let saved = self.store.save(&Save::Update(update)).await;
+        let applied = matches!(saved, Ok(Saved::Applied));
+        match grace {
+            Some(grace) if applied && action == Action::Rotate => grace.follow(&old, new),
+            // Rights may have changed.
+            Some(grace) if applied => grace.end(&old),
+            Some(grace) => grace.forget(&old),
+            None => {}
+        }
+        saved
+    }
+
+    /// This request's changes as they go into the fresh row; `None` is a conflict.
+    fn merge(
+        &self,
+        base: &mut Found<'_>,
+        fresh: &mut Found<'_>,
+        changes: &Changes,
+    ) -> Result<Option<Changes>> {
+        if changes.is_cleared() || self.options.policy != Policy::Merge {
+            return Ok(Some(changes.clone()));
+        }
+        let (base, fresh) = (base.document(&*self.codec)?, fresh.document(&*self.codec)?);
+        self.options.merges.rebase(changes, base, fresh)
+    }
+
+    /// The row is not there any more: whatever happened to it, it is not brought back.
+    async fn late(&self, mut base: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+        let begins = self.options.late == Late::Begin && !wanted.edits;
+        if !begins || !wanted.changes.sets_anything() {
+            return Ok(kept(Outcome::Gone));
+        }
+        let own = match base.document(&*self.codec) {
+            Ok(document) => own(wanted.changes, document)?,
+            // Nothing of before could be read, so nothing of it can be written again.
+            Err(fault) if fault.is_decode() => wanted.changes.clone(),
+            Err(fault) => return Err(fault),
+        };
+        if !own.sets_anything() {
+            return Ok(kept(Outcome::Gone));
+        }
+        self.create(&own).await
+    }
+
+    /// The one UPDATE that is needed, if any: for changed content, a new id, or a legacy row.
+    fn plan(
+        &self,
+        found: &mut Found<'_>,
+        changes: &Changes,
+        renewed: Option<&SessionId>,
+    ) -> Result<Option<Update>> {
+        let data = self.changed_data(found, changes)?;
+        let stored = found.record.id;
+        let secured = || stored.is_legacy().then(|| found.id.private());
+        let new_id = renewed.map(SessionId::private).or_else(secured);
+        if data.is_none() && new_id.is_none() {
+            return Ok(None);
+        }
+        let guarded =
+            data.is_some() && !changes.is_cleared() && self.options.policy != Policy::LastWriteWins;
+        Ok(Some(Update {
+            guard: if guarded { Guard::Data(found.record.data.clone()) } else { Guard::Off },
+            // Re-keying a legacy row is no use of the session.
+            touch: data.is_some() || renewed.is_some(),
+            data,
+            new_id,
+            restart: false,
+            expiry: Expiry::Keep,
+            timeouts: self.options.timeouts,
+            id: stored,
+        }))
+    }
+
+    /// The row's data with the changes in it, or `None` if they change nothing.
+    fn changed_data(&self, found: &mut Found<'_>, changes: &Changes) -> Result<Option<Bytes>> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        // What replaces everything need not be able to read what it replaces.
+        let document = match found.document(&*self.codec) {
+            Err(fault) if changes.is_cleared() && fault.is_decode() => {
+                return self.codec.open(None)?.encode(changes).map(Some);
+            }
+            opened => opened?,
+        };
+        let altered = match changes.alter(document) {
+            Err(fault) if changes.is_cleared() && fault.is_decode() => true,
+            altered => altered?,
+        };
+        if altered { document.encode(changes).map(Some) } else { Ok(None) }
+    }
+
+    /// A loaded, unchanged session costs no SQL, but a touch now and then under an idle timeout.
+    async fn unchanged(&self, found: &Found<'_>) -> Result<Commit> {
+        let record = &found.record;
+        let interval = self.touch_interval().filter(|_| self.is_touch_due(record));
+        let claim = interval.and_then(|interval| self.touches.claim(record.id, interval));
+        if let Some(claim) = claim {
+            match self.store.touch(&record.id, self.options.timeouts).await {
+                Ok(true) => claim.keep(),
+                Ok(false) => return Ok(kept(Outcome::Gone)),
+                // A read is not to fail for a touch: a later request touches again.
+                Err(_) => {}
+            }
+        }
+        Ok(kept(Outcome::Unchanged))
+    }
+}
+
+impl Wanted<'_> {
+    fn renews(&self) -> bool {
+        matches!(self.action, Action::Renew | Action::Rotate)
+    }
+}
+
+impl Found<'_> {
+    fn document(&mut self, codec: &dyn Codec) -> Result<&dyn Document> {
+        let document = match self.document.take() {
+            Some(document) => document,
+            None => codec.open(self.record.data.clone())?,
+        };
+        Ok(&**self.document.insert(document))
+    }
+}
+
+fn kept(outcome: Outcome) -> Commit {
+    Commit { outcome, cookie: CookieChange::Keep }
+}
+
+fn taken() -> Error {
+    Error::new(Kind::Database, "saving a session", "its new id is in the table already")
+}
+
+fn contended() -> Error {
+    Error::new(Kind::Conflict, "merging a session", "others changed it until the deadline")
+        .advice("try the request again; nothing of it was written")
+}
+
+fn breach(problem: &'static str) -> Error {
+    Error::new(Kind::Database, "saving a session", problem)
+        .advice("the store breaks the contract: run the conformance suite")
+}
