@@ -42,8 +42,9 @@ impl NewSession {
 
 impl Session {
     pub(crate) fn size(self) -> Result<usize> {
-        let session = std::hint::black_box(self);
-        Ok(session.data.ok_or("no data")?.len())
+        let Self { session_id, data, created_at, updated_at } = self;
+        std::hint::black_box((session_id, created_at, updated_at));
+        Ok(data.ok_or("no data")?.len())
     }
 }
 

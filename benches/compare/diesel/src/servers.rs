@@ -1,7 +1,7 @@
 //! diesel-async on PostgreSQL and MariaDB: connections of deadpool, not tested before each use.
 
 use bench_kit::{Args, Data, Result, Rival, private_id};
-use diesel::prelude::*;
+use diesel::{ExpressionMethods as _, QueryDsl as _, SelectableHelper as _};
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,

@@ -99,9 +99,9 @@ fn draw_bars(area: &Area<'_>, title: &str, cells: &[&Cell]) -> Drawn {
         };
         let bar = [(LEFT, top), (LEFT + length, top + BAR - 4)];
         area.draw(&Rectangle::new(bar, color.filled()))?;
-        area.draw(&Text::new(label(cell), (8, top + 1), text(12)))?;
+        area.draw(&Text::new(label(cell), (8, top + 2), text(12)))?;
         let value = rate(cell.ops_per_second);
-        area.draw(&Text::new(value, (LEFT + length + 4, top + 1), text(12)))?;
+        area.draw(&Text::new(value, (LEFT + length + 4, top + 2), text(12)))?;
     }
     Ok(())
 }

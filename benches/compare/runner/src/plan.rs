@@ -154,7 +154,7 @@ impl Plan {
             size(4_096, 15_000, &[1, 64]),
             size(32_768, 2_000, &[1, 64]),
         ];
-        Self { rounds: 3, warm_up: 0.15, seconds: 0.4, beds }
+        Self { rounds: 3, warm_up: 0.15, seconds: 0.3, beds }
     }
 }
 
