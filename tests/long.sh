@@ -35,7 +35,7 @@ races() {
 bench() {
   cargo bench --locked
   cargo bench --locked --features postgres --bench ratios
-  cargo run --quiet --example chart
+  bash benches/compare/run.sh --all
 }
 
 for part in ${1:-fuzz galera races bench}; do "$part"; done

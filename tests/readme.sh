@@ -36,8 +36,3 @@ kill -TERM "$server"; wait "$server"
 server=
 [ "$answer" = '{"note":"found again"}' ] || { echo "unexpected: $answer" >&2; exit 1; }
 echo "README: the session survived kill -9"
-
-cargo bench --bench store -- --quick 600b >"$folder/bench" 2>&1 || { cat "$folder/bench" >&2; exit 1; }
-cargo run --quiet --example chart -- "$folder/chart.svg"
-grep -q 'rusqlite loop' "$folder/chart.svg" || { echo "the chart is empty" >&2; exit 1; }
-echo "README: the benches ran and the chart was drawn"

@@ -28,6 +28,7 @@ need ruby ruby
 need pgbouncer pgbouncer
 need setpriv util-linux
 need strace strace
+need valgrind valgrind
 # Debian keeps the server's programs off the PATH.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 need mariadbd mariadb-server-core mariadb-client-core

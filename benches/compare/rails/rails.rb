@@ -106,8 +106,8 @@ class Measure
     @lock = Mutex.new
   end
 
-  def run(seconds)
-    together(@operation == "insert" ? 0.1 : 0.3)
+  def run(warm_up, seconds)
+    together(@operation == "insert" ? warm_up / 3 : warm_up)
     begun = clock
     times = together(seconds).sort!
     taken = (clock - begun) / 1e6
@@ -151,4 +151,5 @@ class Measure
 end
 
 arguments = ARGV.to_h { |argument| argument.delete_prefix("--").split("=", 2) }
-puts JSON.generate(Measure.new(arguments).run(Float(arguments.fetch("seconds"))))
+warm_up, seconds = arguments.values_at("warm-up", "seconds").map { |value| Float(value) }
+puts JSON.generate(Measure.new(arguments).run(warm_up, seconds))

@@ -5,6 +5,9 @@ use clap::{Parser, ValueEnum};
 /// The arguments of every rival.
 #[derive(Clone, Debug, Parser)]
 pub struct Args {
+    /// Which rival it is, for a program that holds more than one.
+    #[arg(long, default_value = "")]
+    pub rival: String,
     /// Which database it is.
     #[arg(long)]
     pub database: Database,
@@ -29,6 +32,9 @@ pub struct Args {
     /// How long to measure.
     #[arg(long, default_value_t = 2.0)]
     pub seconds: f64,
+    /// How long to run before that: connections are opened, statements prepared.
+    #[arg(long, default_value_t = 0.3)]
+    pub warm_up: f64,
 }
 
 impl Args {

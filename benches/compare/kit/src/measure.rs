@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::rows::{Data, id, other_id, row};
 use crate::{Args, Failure, Operation, Result, Rival};
 
-/// Before the clock starts: connections are opened, statements prepared.
-const WARM_UP: Duration = Duration::from_millis(300);
 /// Tasks that fill and clean.
 const HELPERS: usize = 64;
 
@@ -37,8 +35,9 @@ pub(crate) async fn measure<R: Rival>(rival: Arc<R>, args: &Args) -> Result<Answ
     }
     let work = Arc::new(Work::new(args));
     // Inserts are few beforehand: they have to go again.
-    let warm_up = if args.operation == Operation::Insert { WARM_UP / 3 } else { WARM_UP };
-    together(&rival, &work, args, warm_up).await?;
+    let warm_up =
+        if args.operation == Operation::Insert { args.warm_up / 3.0 } else { args.warm_up };
+    together(&rival, &work, args, Duration::from_secs_f64(warm_up)).await?;
     let begun = Instant::now();
     let times = together(&rival, &work, args, Duration::from_secs_f64(args.seconds)).await?;
     let seconds = begun.elapsed().as_secs_f64();

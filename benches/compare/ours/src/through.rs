@@ -1,10 +1,11 @@
 //! A store by its contract, as the manager uses it: a lookup has the legacy id, a save the guard.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Mutex;
 
 use bench_kit::{Args, Data, Operation, Result, Rival};
 use bytes::Bytes;
-use sqlbypass::{Guard, Insert, Lookup, Save, Saved, SessionId, Store, Update};
+use sqlbypass::{Filter, Guard, Insert, Lookup, Maintenance, Save, Saved, Scan, SessionId, Update};
 
 /// A store, and what it has last read of each row: what a request would have read before it saves.
 pub(crate) struct Through<S> {
@@ -13,7 +14,7 @@ pub(crate) struct Through<S> {
 }
 
 /// How a store is opened for a rival.
-pub(crate) trait Open: Store + Sized {
+pub(crate) trait Open: Maintenance + Sized {
     /// Opens it, with its table if [`Args::create`] says so.
     async fn open(args: &Args) -> Result<Self>;
 }
@@ -23,9 +24,9 @@ impl<S: Open> Rival for Through<S> {
         let store = S::open(args).await?;
         let guarded = matches!(args.operation, Operation::Save | Operation::Mix);
         let rows = if guarded { args.rows } else { 0 };
-        let rival = Arc::new(Self { store, read: (0..rows).map(|_| Mutex::default()).collect() });
-        rival.clone().read_all().await?;
-        Arc::into_inner(rival).ok_or_else(|| "a task is still reading".into())
+        let rival = Self { store, read: (0..rows).map(|_| Mutex::default()).collect() };
+        rival.read_all().await?;
+        Ok(rival)
     }
 
     async fn find(&self, id: &str, _: usize) -> Result<usize> {
@@ -66,21 +67,21 @@ impl<S: Open> Rival for Through<S> {
 }
 
 impl<S: Open> Through<S> {
-    async fn read_all(self: Arc<Self>) -> Result<()> {
-        const TASKS: usize = 16;
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let this = Arc::clone(&self);
-                tokio::spawn(async move {
-                    for n in (task..this.read.len()).step_by(TASKS) {
-                        this.read(&parsed(&bench_kit::id(n))?, n).await?;
-                    }
-                    Ok::<(), bench_kit::Failure>(())
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await??;
+    async fn read_all(&self) -> Result<()> {
+        let count = self.read.len();
+        let numbers: HashMap<String, usize> =
+            (0..count).map(|n| (bench_kit::private_id(&bench_kit::id(n)), n)).collect();
+        let filter = Filter::default();
+        let mut scan = Scan { after: None, limit: 500, filter, with_data: true };
+        let mut found = 0;
+        while found < count {
+            let rows = self.store.scan(&scan).await?;
+            scan.after = Some(rows.last().ok_or("rows are missing")?.key.clone());
+            for row in rows {
+                let Some(n) = numbers.get(&*row.stored_id) else { continue };
+                *self.read[*n].lock().expect("a row") = row.data.ok_or("a row without data")?;
+                found += 1;
+            }
         }
         Ok(())
     }

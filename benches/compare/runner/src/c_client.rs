@@ -69,7 +69,7 @@ pub(crate) fn run(
     // A count that takes as long as the others' turns, from what few did, then from what more did.
     let mut count = 100 * connections;
     let mut answer = Answer::default();
-    for seconds in [0.3, plan.seconds, 0.0] {
+    for seconds in [plan.warm_up, plan.seconds, 0.0] {
         writeln!(input, "{count}")?;
         let mut line = String::new();
         output.read_line(&mut line)?;

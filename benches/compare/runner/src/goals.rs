@@ -6,6 +6,7 @@ use std::path::Path;
 
 use bench_kit::Result;
 
+use crate::micro::{MICROS, Ratios, SHARE};
 use crate::results::Cell;
 
 const BEGIN: &str = "<!-- goals: written by compare/run.sh -->";
@@ -15,10 +16,9 @@ const HEAD: &str = "\
 | --- | --- | --- | --- |
 ";
 
-/// What is no ratio of times.
-const TAIL: &str = "\
-| allocations of a find, the driver's own left out | at most 3 | 0 to 1 | budgets in `tests/counts` |
-| our share of a whole request's CPU, driver and hyper left out | at most 10 % | 5 % | not measured yet |
+/// What counts say and no clock.
+const ALLOCATIONS: &str = "\
+| allocations of a find, the driver's own left out | at most 3 | 0 to 1 | held by `tests/counts` |
 ";
 
 /// A ratio of operations a second on one database, with 600 bytes.
@@ -73,59 +73,7 @@ const STORES: &[Store] = &[
     goal("rails", ("sqlite", "save", 64), 12.0, 20.0),
 ];
 
-/// Ratios of times that criterion has measured: its folders under `target/criterion`.
-struct Micro {
-    name: &'static str,
-    must: f64,
-    moonshot: f64,
-    ours: &'static str,
-    /// The fastest counts.
-    rivals: &'static [&'static str],
-}
-
-const MICROS: &[Micro] = &[
-    Micro {
-        name: "base64 crate, decode 4 KiB",
-        must: 5.0,
-        moonshot: 10.0,
-        ours: "codec_base64_decode/4kb",
-        rivals: &["codec_base64_decode/4kb_base64"],
-    },
-    Micro {
-        name: "base64 crate, encode 4 KiB",
-        must: 3.0,
-        moonshot: 5.0,
-        ours: "codec_base64_encode/4kb",
-        rivals: &["codec_base64_encode/4kb_base64"],
-    },
-    Micro {
-        name: "best Marshal crate, decode",
-        must: 4.0,
-        moonshot: 6.0,
-        ours: "codec_marshal_decode_rails_585b/sqlbypass",
-        rivals: &[
-            "codec_marshal_decode_rails_585b/marshal-rs",
-            "codec_marshal_decode_rails_585b/alox-48",
-            "codec_marshal_decode_rails_585b/thurgood",
-        ],
-    },
-    Micro {
-        name: "serde_json Value, one key of 2 KiB",
-        must: 7.0,
-        moonshot: 10.0,
-        ours: "codec_json_get/2kb",
-        rivals: &["codec_json_get/2kb_serde_json"],
-    },
-    Micro {
-        name: "SHA-256 with `format!`, private id",
-        must: 10.0,
-        moonshot: 18.0,
-        ours: "id_private/ours",
-        rivals: &["id_private/format"],
-    },
-];
-
-pub(crate) fn markdown(cells: &[Cell], project: &Path) -> String {
+pub(crate) fn markdown(cells: &[Cell], micro: &Ratios) -> String {
     let mut text = HEAD.to_owned();
     for store in STORES {
         let tasks = if store.concurrency == 1 { "1 task" } else { "64 tasks" };
@@ -133,10 +81,23 @@ pub(crate) fn markdown(cells: &[Cell], project: &Path) -> String {
         let name = format!("{rival}: {}, {}, {tasks}", store.database, store.operation);
         line(&mut text, &name, store.must, store.moonshot, store_ratio(cells, store));
     }
-    for micro in MICROS {
-        line(&mut text, micro.name, micro.must, micro.moonshot, micro_ratio(project, micro));
+    for goal in MICROS {
+        let ratio = micro.get(goal.name).copied();
+        line(&mut text, goal.name, goal.must, goal.moonshot, ratio);
     }
-    text + TAIL
+    text += ALLOCATIONS;
+    let _ = writeln!(
+        text,
+        "| our share of a whole request's instructions, driver and hyper left out | at most 10 % | \
+         5 % | {} |",
+        match micro.get(SHARE) {
+            None => "not measured yet".to_owned(),
+            Some(share) if *share <= 5.0 => format!("**{share:.1} %**, beyond the moonshot"),
+            Some(share) if *share <= 10.0 => format!("**{share:.1} %**, reached"),
+            Some(share) => format!("{share:.1} %, missed"),
+        }
+    );
+    text
 }
 
 fn line(text: &mut String, name: &str, must: f64, moonshot: f64, ratio: Option<f64>) {
@@ -171,21 +132,6 @@ fn store_ratio(cells: &[Cell], store: &Store) -> Option<f64> {
     };
     // The default store; a plain pool is there to compare with.
     Some(rate(&|name| name == "ours")? / rate(&|name| name == store.rival)?)
-}
-
-/// Of the main package's benches, or of the codecs' own comparison.
-fn micro_ratio(project: &Path, micro: &Micro) -> Option<f64> {
-    let folders = ["target/criterion", "benches/compare/codec/target/criterion"];
-    folders.iter().find_map(|folder| {
-        let time = |bench: &str| {
-            let path = project.join(folder).join(bench).join("new/estimates.json");
-            let text = fs::read_to_string(path).ok()?;
-            let estimates: serde_json::Value = serde_json::from_str(&text).ok()?;
-            estimates["median"]["point_estimate"].as_f64()
-        };
-        let best = micro.rivals.iter().filter_map(|rival| time(rival)).reduce(f64::min)?;
-        Some(best / time(micro.ours)?)
-    })
 }
 
 /// Puts the table in its place in the page.

@@ -3,6 +3,7 @@
 mod c_client;
 mod chart;
 mod goals;
+mod micro;
 mod pgbench;
 mod place;
 mod plan;
@@ -13,11 +14,12 @@ mod servers;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use bench_kit::{Database, Operation, Result};
 use clap::Parser;
-use place::Place;
-use plan::Plan;
+use place::{Bed, Place};
+use plan::{Plan, Rival};
 use programs::Programs;
 use results::{Key, Measured};
 
@@ -45,6 +47,12 @@ struct Args {
     /// How long a turn is measured.
     #[arg(long)]
     seconds: Option<f64>,
+    /// How long a turn runs before it is measured.
+    #[arg(long)]
+    warm_up: Option<f64>,
+    /// These rivals alone, for instance ours,sea-orm; the others lose their figures.
+    #[arg(long, value_delimiter = ',')]
+    rivals: Vec<String>,
     /// Where the rivals' programs are.
     #[arg(long)]
     programs: PathBuf,
@@ -58,20 +66,26 @@ fn main() -> Result<()> {
     let compare = args.project.join("benches/compare");
     let output = if args.quick { args.programs.join("compare") } else { compare.clone() };
     std::fs::create_dir_all(&output)?;
-    let mut cells = results::read(&output.join("results.json"))?;
+    let mut cells = results::read(&output)?;
     if !args.render {
         let plan = Plan::new(&args);
         let programs = Programs { built: args.programs.clone(), scripts: compare.clone() };
         for database in plan::databases(args.only) {
             let Some(place) = Place::new(database)? else { continue };
-            let measured = measure(&plan, &place, &programs)?;
+            let mut rivals = plan::rivals(database, &programs);
+            rivals.retain(|rival| {
+                args.rivals.is_empty() || args.rivals.iter().any(|name| name == rival.name)
+            });
+            let measured = measure(&plan, &place, &rivals, &programs)?;
             results::replace(&mut cells, database, &measured);
+            // What has been measured is not lost with the next database.
+            results::write(&output, &cells)?;
         }
-        results::write(&output.join("results.json"), &cells)?;
     }
     std::fs::write(output.join("results.md"), table::markdown(&cells))?;
-    chart::draw(&output, &cells)?;
-    let goals = goals::markdown(&cells, &args.project);
+    let charts = if args.quick { output.clone() } else { args.project.join("docs") };
+    chart::draw(&charts.join("compare.svg"), &cells)?;
+    let goals = goals::markdown(&cells, &micro::update(&output, &args.project)?);
     if args.quick {
         std::fs::write(output.join("goals.md"), goals)?;
     } else {
@@ -82,34 +96,20 @@ fn main() -> Result<()> {
 }
 
 /// All cells of a database: in each round every rival has its turn at a cell before the next cell.
-fn measure(plan: &Plan, place: &Place, programs: &Programs) -> Result<Measured> {
-    let mut measured = Measured::default();
-    for (payload, rows) in &plan.payloads {
-        let bed = place.bed(*payload, *rows, plan, programs)?;
+fn measure(plan: &Plan, place: &Place, rivals: &[Rival], programs: &Programs) -> Result<Measured> {
+    let (mut measured, begun) = (Measured::default(), Instant::now());
+    for size in &plan.beds {
+        let bed = place.bed(size, rivals, plan, programs)?;
         for round in 0..plan.rounds {
             for operation in plan::OPERATIONS {
-                for concurrency in &plan.concurrency {
-                    let mut rivals = plan::rivals(place.database(), programs);
-                    rivals.retain(|rival| rival.does(operation));
-                    let turn = round % rivals.len();
-                    rivals.rotate_left(turn);
-                    for rival in rivals {
-                        let key = Key {
-                            rival: rival.name,
-                            operation,
-                            concurrency: *concurrency,
-                            payload: *payload,
-                        };
-                        let answer = bed.run(&rival, &key, plan, programs)?;
-                        eprintln!(
-                            "{:?} {} {:?} {payload} B c={concurrency} round {round}: {:.0}/s",
-                            place.database(),
-                            rival.name,
-                            operation,
-                            answer.ops_per_second
-                        );
-                        measured.add(key, answer);
-                    }
+                for concurrency in &size.concurrency {
+                    let cell = Key {
+                        rival: "",
+                        operation,
+                        concurrency: *concurrency,
+                        payload: size.bytes,
+                    };
+                    turns(&mut measured, &bed, (rivals, round), cell, plan, programs)?;
                     if operation != Operation::Find {
                         bed.tidy()?;
                     }
@@ -117,5 +117,37 @@ fn measure(plan: &Plan, place: &Place, programs: &Programs) -> Result<Measured> 
             }
         }
     }
+    eprintln!("{:?}: {:.0} s", place.database(), begun.elapsed().as_secs_f64());
+    for failure in measured.failures() {
+        eprintln!("left out: {failure}");
+    }
     Ok(measured)
+}
+
+/// One turn of each rival at a cell; another begins in each round.
+fn turns(
+    measured: &mut Measured,
+    bed: &Bed<'_>,
+    (rivals, round): (&[Rival], usize),
+    cell: Key,
+    plan: &Plan,
+    programs: &Programs,
+) -> Result<()> {
+    let mut rivals = rivals.to_vec();
+    rivals.retain(|rival| rival.does(&cell));
+    let first = round % rivals.len().max(1);
+    rivals.rotate_left(first);
+    for rival in rivals {
+        let key = Key { rival: rival.name, ..cell };
+        match bed.run(&rival, &key, plan, programs) {
+            Ok(answer) => {
+                eprintln!("{key} round {round}: {:.0}/s", answer.ops_per_second);
+                measured.add(key, answer);
+            }
+            // A rival that fails has no figure for this round; ours has to be there.
+            Err(error) if !rival.is_ours() => measured.failed(format!("{key}: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use mysql_async::prelude::Queryable as _;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::plan::{C_CLIENT, FILLER, PGBENCH, Plan, Rival, connections};
+use crate::plan::{C_CLIENT, FILLER, PGBENCH, Plan, Rival, Size, connections};
 use crate::programs::Programs;
 use crate::results::Key;
 use crate::servers::{MariaDb, Options, Postgres, mariadb};
@@ -80,26 +80,51 @@ impl Place {
         })
     }
 
-    /// Tables with so many rows of this size, for all rivals.
+    /// Tables with rows of this size, for all rivals.
     pub(crate) fn bed(
         &self,
-        payload: usize,
-        rows: usize,
+        size: &Size,
+        rivals: &[Rival],
         plan: &Plan,
         programs: &Programs,
     ) -> Result<Bed<'_>> {
-        let name = format!("bench_{payload}");
+        let name = format!("bench_{}", size.bytes);
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(&programs.built)?;
         self.execute("", &[format!("CREATE DATABASE {name}")])?;
-        let bed = Bed { place: self, name, folder, rows };
-        let key = Key { rival: FILLER.name, operation: Operation::Fill, concurrency: 16, payload };
-        bed.run(&FILLER, &key, plan, programs)?;
-        match self.server {
-            Server::Sqlite | Server::MariaDb(_) => {}
-            Server::Postgres(_) => self.execute(&bed.name, &[pgbench::table()])?,
+        let bed = Bed { place: self, name, folder, rows: size.rows };
+        let (operation, payload) = (Operation::Fill, size.bytes);
+        self.durable(&bed.name, false)?;
+        for rival in [&FILLER].into_iter().chain(rivals.iter().filter(|rival| rival.own_table)) {
+            bed.run(
+                rival,
+                &Key { rival: rival.name, operation, concurrency: 16, payload },
+                plan,
+                programs,
+            )?;
         }
+        if matches!(self.server, Server::Postgres(_)) {
+            self.execute(&bed.name, &[pgbench::table()])?;
+        }
+        self.durable(&bed.name, true)?;
         bed.tidy()?;
         Ok(bed)
+    }
+
+    /// Whether a commit waits for the disk; while tables are filled none has to.
+    fn durable(&self, name: &str, durable: bool) -> Result<()> {
+        let statement = match (&self.server, durable) {
+            (Server::Sqlite, _) => return Ok(()),
+            (Server::Postgres(_), true) => {
+                format!("ALTER DATABASE {name} RESET synchronous_commit")
+            }
+            (Server::Postgres(_), false) => {
+                format!("ALTER DATABASE {name} SET synchronous_commit = off")
+            }
+            (Server::MariaDb(_), _) => {
+                format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", u8::from(durable))
+            }
+        };
+        self.execute("", &[statement])
     }
 }
 
@@ -138,6 +163,7 @@ impl Bed<'_> {
         };
         let operation = format!("{:?}", key.operation).to_lowercase();
         let arguments = [
+            ("rival", rival.name.to_owned()),
             ("database", database.to_owned()),
             ("url", url),
             ("operation", operation),
@@ -146,6 +172,7 @@ impl Bed<'_> {
             ("payload", key.payload.to_string()),
             ("rows", self.rows.to_string()),
             ("seconds", plan.seconds.to_string()),
+            ("warm-up", plan.warm_up.to_string()),
         ]
         .map(|(name, value)| format!("--{name}={value}"));
         programs.run(rival, &arguments)

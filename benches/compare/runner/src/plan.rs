@@ -4,36 +4,72 @@ use bench_kit::{Database, Operation};
 
 use crate::Args;
 use crate::programs::Programs;
+use crate::results::Key;
 
 pub(crate) const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
 /// The order of tables and charts.
-pub(crate) const PUBLISHED: [&str; 3] = ["ours", "floor", "rails"];
+pub(crate) const PUBLISHED: [&str; 11] = [
+    "ours",
+    "ours-pool",
+    "floor",
+    "sqlx-store",
+    "rusqlite-store",
+    "sea-orm",
+    ORM_STORE,
+    "diesel",
+    "sqlx",
+    "axum-session",
+    RAILS,
+];
+pub(crate) const RAILS: &str = "rails";
+/// sea-orm behind sqlbypass' `Store`, guards and all: published in a file of its own, `orm.json`.
+pub(crate) const ORM_STORE: &str = "sqlbypass-orm";
+
+/// Where ours has lanes, so that its plain pool of connections is measured beside them.
+const LANES: &[Database] = &[Database::Postgres];
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
     /// Its program, or pgbench.
     pub(crate) program: &'static str,
+    /// Whether it makes and fills a table of its own, since it cannot use Rails'.
+    pub(crate) own_table: bool,
 }
 
 impl Rival {
     const fn new(name: &'static str, program: &'static str) -> Self {
-        Self { name, program }
+        Self { name, program, own_table: false }
     }
 
-    /// Whether it can: the C client has no mix.
-    pub(crate) fn does(&self, operation: Operation) -> bool {
-        self.program != C_CLIENT || operation != Operation::Mix
+    const fn with_table(name: &'static str, program: &'static str) -> Self {
+        Self { name, program, own_table: true }
+    }
+
+    /// Whether it has a turn at this cell. The C client has no mix. Rails takes long to start, and
+    /// the ORM behind our contract stands beside the bare one: both are measured where the goals are.
+    pub(crate) fn does(&self, cell: &Key) -> bool {
+        match self.name {
+            RAILS | ORM_STORE => cell.payload == 600 && [1, 64].contains(&cell.concurrency),
+            _ => self.program != C_CLIENT || cell.operation != Operation::Mix,
+        }
+    }
+
+    /// Whether nothing is worth measuring without it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.program == FILLER.program
     }
 }
 
-/// The program that makes and fills Rails' table, which all share.
+/// The program that makes and fills Rails' table, which all share who can.
 pub(crate) const FILLER: Rival = Rival::new("ours", "ours");
 pub(crate) const PGBENCH: &str = "pgbench";
 /// `benches/store/mysql_floor.c`.
 pub(crate) const C_CLIENT: &str = "mariadb-floor";
+/// Rivals on sqlx 0.9 share a program, since they share its SQLite.
+const SQLX: &str = "bench-sqlx";
 
 pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
     let floor = match database {
@@ -42,8 +78,22 @@ pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
         Database::Mysql => C_CLIENT,
     };
     let mut rivals = vec![FILLER];
+    if LANES.contains(&database) {
+        rivals.push(Rival::new("ours-pool", FILLER.program));
+    }
+    rivals.push(Rival::with_table("sqlx-store", "bench-sqlx-store"));
+    if database == Database::Sqlite {
+        rivals.push(Rival::with_table("rusqlite-store", "bench-rusqlite-store"));
+    }
+    rivals.extend([
+        Rival::new("sea-orm", SQLX),
+        Rival::new(ORM_STORE, SQLX),
+        Rival::new("diesel", "bench-diesel"),
+        Rival::new("sqlx", SQLX),
+        Rival::with_table("axum-session", SQLX),
+    ]);
     if programs.has_rails() {
-        rivals.push(Rival::new("rails", "rails"));
+        rivals.push(Rival::new(RAILS, RAILS));
     }
     // Without MariaDB's client library there is no C client, as run.sh has said.
     if floor != C_CLIENT || programs.path(C_CLIENT).exists() {
@@ -60,34 +110,51 @@ pub(crate) fn databases(only: Option<Database>) -> Vec<Database> {
 
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
+    /// Of each turn: before it is measured, and while it is.
+    pub(crate) warm_up: f64,
     pub(crate) seconds: f64,
+    pub(crate) beds: Vec<Size>,
+}
+
+/// The cells of one size.
+pub(crate) struct Size {
+    pub(crate) bytes: usize,
+    /// About 60 MB at each size, all in the page cache.
+    pub(crate) rows: usize,
     pub(crate) concurrency: Vec<usize>,
-    /// Bytes of data, and rows: about 60 MB at each size, all in the page cache.
-    pub(crate) payloads: Vec<(usize, usize)>,
 }
 
 impl Plan {
     pub(crate) fn new(args: &Args) -> Self {
         let mut plan = if args.quick { Self::quick() } else { Self::full() };
         plan.rounds = args.rounds.unwrap_or(plan.rounds);
+        plan.warm_up = args.warm_up.unwrap_or(plan.warm_up);
         plan.seconds = args.seconds.unwrap_or(plan.seconds);
         let asked = |list: &[usize], value: usize| list.is_empty() || list.contains(&value);
-        plan.concurrency.retain(|tasks| asked(&args.tasks, *tasks));
-        plan.payloads.retain(|(bytes, _)| asked(&args.bytes, *bytes));
+        plan.beds.retain(|size| asked(&args.bytes, size.bytes));
+        for size in &mut plan.beds {
+            size.concurrency.retain(|tasks| asked(&args.tasks, *tasks));
+        }
         plan
     }
 
     fn quick() -> Self {
-        Self { rounds: 1, seconds: 0.5, concurrency: vec![1, 64], payloads: vec![(600, 20_000)] }
+        let beds = vec![Size { bytes: 600, rows: 20_000, concurrency: vec![1, 64] }];
+        Self { rounds: 1, warm_up: 0.2, seconds: 0.3, beds }
     }
 
     fn full() -> Self {
-        Self {
-            rounds: 3,
-            seconds: 1.5,
-            concurrency: vec![1, 16, 64, 256],
-            payloads: vec![(600, 100_000), (4_096, 15_000), (32_768, 2_000)],
-        }
+        let size = |bytes, rows, concurrency: &[usize]| Size {
+            bytes,
+            rows,
+            concurrency: concurrency.to_vec(),
+        };
+        let beds = vec![
+            size(600, 100_000, &[1, 16, 64, 256]),
+            size(4_096, 15_000, &[1, 64]),
+            size(32_768, 2_000, &[1, 64]),
+        ];
+        Self { rounds: 3, warm_up: 0.15, seconds: 0.3, beds }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What was measured, and the file of it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use bench_kit::{Answer, Database, Operation, Result};
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,30 @@ pub(crate) struct Key {
     pub(crate) payload: usize,
 }
 
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rival, operation, concurrency, payload } = self;
+        write!(f, "{rival} {operation:?} {payload} B c={concurrency}")
+    }
+}
+
 /// All answers of a database, in the order in which the cells were first measured.
 #[derive(Default)]
-pub(crate) struct Measured(Vec<(Key, Vec<Answer>)>);
+pub(crate) struct Measured {
+    cells: Vec<(Key, Vec<Answer>)>,
+    failures: Vec<String>,
+}
 
 impl Measured {
+    pub(crate) fn failed(&mut self, failure: String) {
+        eprintln!("{failure}");
+        self.failures.push(failure);
+    }
+
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
     pub(crate) fn add(&mut self, key: Key, answer: Answer) {
         let same = |known: &&mut (Key, Vec<Answer>)| {
             let known = &known.0;
@@ -31,9 +50,9 @@ impl Measured {
                 && known.concurrency == key.concurrency
                 && known.payload == key.payload
         };
-        match self.0.iter_mut().find(same) {
+        match self.cells.iter_mut().find(same) {
             Some((_, answers)) => answers.push(answer),
-            None => self.0.push((key, vec![answer])),
+            None => self.cells.push((key, vec![answer])),
         }
     }
 }
@@ -63,26 +82,37 @@ impl Cell {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<Vec<Cell>> {
-    if !path.exists() {
-        return Ok(Vec::new());
+/// The files of a folder: all rivals that are published, and the ORM behind our own contract.
+const FILES: [&str; 2] = ["results.json", "orm.json"];
+
+pub(crate) fn read(folder: &Path) -> Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for path in FILES.map(|file| folder.join(file)) {
+        if path.exists() {
+            let more: Vec<Cell> = serde_json::from_str(&fs::read_to_string(path)?)?;
+            cells.extend(more);
+        }
     }
-    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+    Ok(cells)
 }
 
-pub(crate) fn write(path: &Path, cells: &[Cell]) -> Result<()> {
-    let lines: Vec<String> = cells
-        .iter()
-        .map(serde_json::to_string)
-        .collect::<std::result::Result<_, serde_json::Error>>()?;
-    Ok(fs::write(path, format!("[\n{}\n]\n", lines.join(",\n")))?)
+pub(crate) fn write(folder: &Path, cells: &[Cell]) -> Result<()> {
+    for (file, is_orm) in FILES.into_iter().zip([false, true]) {
+        let lines: Vec<String> = cells
+            .iter()
+            .filter(|cell| (cell.rival == plan::ORM_STORE) == is_orm)
+            .map(serde_json::to_string)
+            .collect::<std::result::Result<_, serde_json::Error>>()?;
+        fs::write(folder.join(file), format!("[\n{}\n]\n", lines.join(",\n")))?;
+    }
+    Ok(())
 }
 
 /// Puts what was measured in the place of what was known of the database.
 pub(crate) fn replace(cells: &mut Vec<Cell>, database: Database, measured: &Measured) {
     let name = name(database);
     cells.retain(|cell| cell.database != name);
-    cells.extend(measured.0.iter().map(|(key, answers)| Cell {
+    cells.extend(measured.cells.iter().map(|(key, answers)| Cell {
         rival: key.rival.into(),
         database: name.clone(),
         operation: format!("{:?}", key.operation).to_lowercase(),

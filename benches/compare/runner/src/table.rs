@@ -8,10 +8,10 @@ use crate::results::{Cell, places};
 const HEAD: &str = "\
 # All rivals
 
-Operations a second, the median of the rounds; the fastest of a line is **bold**, and the last column
-says who it is where it is not sqlbypass. Below each line p99 in microseconds. Written by
-`bash benches/compare/run.sh`; what is fair about it, and what is not, is in
-[../README.md](../README.md).
+Operations a second, the median of the rounds, and below each p99 in microseconds. The fastest of a
+line is **bold**; the last column says who is faster than sqlbypass as it opens by default, and by how
+much. Written by `bash benches/compare/run.sh`; who is who, what is fair about it, and what is not, is
+in [../README.md](../README.md).
 ";
 
 pub(crate) fn markdown(all: &[Cell]) -> String {
@@ -53,11 +53,10 @@ pub(crate) fn markdown(all: &[Cell]) -> String {
 
 /// Who is faster than we are, and by how much.
 fn faster(cells: &[&Cell]) -> String {
-    let ours = |cell: &&&Cell| cell.rival.starts_with("ours");
-    let Some(ours) = cells.iter().filter(ours).map(|cell| cell.ops_per_second).reduce(f64::max)
-    else {
+    let Some(ours) = cells.iter().find(|cell| cell.rival == "ours") else {
         return String::new();
     };
+    let ours = ours.ops_per_second;
     let winners: Vec<String> = cells
         .iter()
         .filter(|cell| cell.ops_per_second > ours)

@@ -1,13 +1,18 @@
-//! sqlbypass as it is by default, on its plain stores.
+//! sqlbypass as it opens by default, and its plain pool of connections beside its lanes.
 //!
 //! It also makes and fills the table of all who use Rails' table.
 
 #[path = "../through.rs"]
 mod through;
 
+use std::time::Duration;
+
 use bench_kit::{Args, Database, Result};
 use sqlbypass::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
 use through::{Open, Through};
+
+/// A machine that is busy with other things fails no operation.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() -> Result<()> {
     match bench_kit::args().database {
@@ -17,24 +22,30 @@ fn main() -> Result<()> {
     }
 }
 
+/// `ours-pool` goes without; where a database has lanes, the runner's plan says.
+fn lanes(args: &Args) -> bool {
+    args.rival != "ours-pool"
+}
+
 impl Open for SqliteStore {
     async fn open(args: &Args) -> Result<Self> {
         let synchronous = if args.create() { Synchronous::Normal } else { Synchronous::Full };
-        let builder = Self::builder(&args.url).create(args.create());
+        let builder = Self::builder(&args.url).create(args.create()).deadline(DEADLINE);
         Ok(builder.synchronous(synchronous).open().await?)
     }
 }
 
 impl Open for PostgresStore {
     async fn open(args: &Args) -> Result<Self> {
-        let builder = Self::url(&args.url)?.create(args.create());
+        let builder = Self::url(&args.url)?.create(args.create()).deadline(DEADLINE);
+        let builder = builder.lanes(lanes(args));
         Ok(builder.max_connections(args.connections as usize).open().await?)
     }
 }
 
 impl Open for MySqlStore {
     async fn open(args: &Args) -> Result<Self> {
-        let builder = Self::url(&args.url)?.create(args.create());
+        let builder = Self::url(&args.url)?.create(args.create()).deadline(DEADLINE);
         Ok(builder.max_connections(args.connections as usize).open().await?)
     }
 }
