@@ -27,9 +27,6 @@ pub(crate) const RAILS: &str = "rails";
 /// sea-orm behind sqlbypass' `Store`, guards and all: published in a file of its own, `orm.json`.
 pub(crate) const ORM_STORE: &str = "sqlbypass-orm";
 
-/// Where ours has lanes, so that its plain pool of connections is measured beside them.
-const LANES: &[Database] = &[Database::Postgres];
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rival {
     pub(crate) name: &'static str,
@@ -78,9 +75,7 @@ pub(crate) fn rivals(database: Database, programs: &Programs) -> Vec<Rival> {
         Database::Mysql => C_CLIENT,
     };
     let mut rivals = vec![FILLER];
-    if LANES.contains(&database) {
-        rivals.push(Rival::new("ours-pool", FILLER.program));
-    }
+    rivals.push(Rival::new("ours-pool", FILLER.program));
     rivals.push(Rival::with_table("sqlx-store", "bench-sqlx-store"));
     if database == Database::Sqlite {
         rivals.push(Rival::with_table("rusqlite-store", "bench-rusqlite-store"));

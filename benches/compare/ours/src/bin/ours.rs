@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// `ours-pool` goes without; where a database has lanes, the runner's plan says.
+/// `ours-pool` goes without.
 fn lanes(args: &Args) -> bool {
     args.rival != "ours-pool"
 }
@@ -31,6 +31,7 @@ impl Open for SqliteStore {
     async fn open(args: &Args) -> Result<Self> {
         let synchronous = if args.create() { Synchronous::Normal } else { Synchronous::Full };
         let builder = Self::builder(&args.url).create(args.create()).deadline(DEADLINE);
+        let builder = builder.lanes(lanes(args));
         Ok(builder.synchronous(synchronous).open().await?)
     }
 }
@@ -46,6 +47,7 @@ impl Open for PostgresStore {
 impl Open for MySqlStore {
     async fn open(args: &Args) -> Result<Self> {
         let builder = Self::url(&args.url)?.create(args.create()).deadline(DEADLINE);
+        let builder = builder.lanes(lanes(args));
         Ok(builder.max_connections(args.connections as usize).open().await?)
     }
 }
