@@ -21,6 +21,7 @@ WHERE {session_id} = lookup."wanted id" -- if legacy
     SELECT 1 -- if legacy
     FROM {table} AS private -- if legacy
     WHERE private.{session_id} = :id -- if legacy
+      AND private.{session_id} COLLATE BINARY = :id -- if collated and legacy
       AND (FALSE -- if legacy
         OR private.{updated_at} <= :idle_since -- if legacy and idle
         OR private.{created_at} <= :born_since -- if legacy and lifetime

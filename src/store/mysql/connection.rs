@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,9 @@ impl<'s> Connection<'s> {
         progress: &'s Progress,
     ) -> Self {
         progress.connected();
+        if held.galera {
+            shared.is_galera.store(true, Ordering::Relaxed);
+        }
         Self { held: Some(held), known, shared, progress }
     }
 
@@ -135,7 +139,10 @@ impl<'s> Connection<'s> {
             let (statement, args) = self.prepared(call).await?;
             steps.push(Step { statement, args, sets_id: call.values.new_id.is_some() });
         }
-        let at_once = self.held.as_ref().is_some_and(|held| is_one_command(held, calls));
+        // Their number tells whether each has met its row only where none can meet two.
+        let is_unique = self.known.statements.schema.unique_id;
+        let is_one = |held: &Held| is_unique && is_one_command(held, calls);
+        let at_once = self.held.as_ref().is_some_and(is_one);
         self.progress.writing();
         let (result, is_known) = self
             .fly(|mut held| async move {
@@ -145,6 +152,10 @@ impl<'s> Connection<'s> {
             .await?;
         if is_known {
             self.progress.connected();
+        }
+        if let Some(held) = self.held.take_if(|held| held.open) {
+            // Its locks go with it.
+            held.discard();
         }
         result
     }
@@ -327,6 +338,7 @@ impl<T: Send + 'static> Drop for Flight<'_, T> {
         let Some(work) = self.work.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (until, connector) = (self.until, self.shared.connector());
+        let abandoned = self.shared.abandoned();
         runtime.spawn(async move {
             match timeout_at(until.into(), work).await {
                 Ok((mut held, _)) => held.used = Instant::now(),
@@ -334,6 +346,7 @@ impl<T: Send + 'static> Drop for Flight<'_, T> {
                     if let Some(connector) = connector {
                         connector.mute();
                     }
+                    abandoned.discard();
                 }
             }
         });

@@ -63,7 +63,8 @@ impl MySqlStore {
     }
 
     /// Settings for a pool of your own. Build its options with `client_found_rows(true)`, and with
-    /// `reset_connection(false)`, without which each operation costs four round trips. Its
+    /// `reset_connection(false)`, without which each operation costs four round trips; autocommit has to
+    /// be on. Its
     /// connections keep the settings that you gave them, and there are no lanes over them;
     /// [`MySqlBuilder::deadline`] still ends each operation.
     pub fn pool(pool: mysql_async::Pool) -> MySqlBuilder {

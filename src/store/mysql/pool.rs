@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, PoolError, QueueMode, TimeoutType, Timeouts};
+use mysql_async::consts::StatusFlags;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connect, Connector, Link, Server, of_attempt};
@@ -30,6 +31,18 @@ pub(super) struct Pool {
     from: From,
     waiting: AtomicUsize,
     queue: usize,
+}
+
+/// Connections that came back to the pool in the middle of a transaction.
+pub(super) struct Abandoned(Option<Inner>);
+
+impl Abandoned {
+    /// Closes them, and with them goes what they have locked.
+    pub(super) fn discard(&self) {
+        if let Some(pool) = &self.0 {
+            pool.retain(|link, _| !link.open);
+        }
+    }
 }
 
 /// A connection that goes back to where it came from.
@@ -185,6 +198,14 @@ impl Pool {
         }
     }
 
+    /// For whoever outlives the operation.
+    pub(super) fn abandoned(&self) -> Abandoned {
+        match &self.from {
+            From::Ours { pool, .. } => Abandoned(Some(pool.clone())),
+            From::Users(_) => Abandoned(None),
+        }
+    }
+
     fn wait(&self, doing: &'static str) -> Result<Waiting<'_>> {
         let waiting = Waiting(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue {
@@ -202,6 +223,12 @@ fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
         let problem = "the pool's connections count changed rows, not found ones";
         let error = Error::new(Kind::Config, doing, problem);
         return Err(error.advice("build its options with client_found_rows(true)"));
+    }
+    let autocommit = StatusFlags::SERVER_STATUS_AUTOCOMMIT;
+    if conn.last_ok_packet().is_some_and(|ok| !ok.status_flags().contains(autocommit)) {
+        let problem = "the pool's connections do not commit by themselves";
+        let error = Error::new(Kind::Config, doing, problem);
+        return Err(error.advice("set autocommit = 1"));
     }
     let max_packet = conn.opts().max_allowed_packet().map_or(u64::MAX, |bytes| bytes as u64);
     Ok(Held::Users(Box::new(Link {

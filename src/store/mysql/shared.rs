@@ -11,7 +11,7 @@ use super::connection::{Connection, Fault, Ready};
 use super::error::{error, remedy, unknown};
 use super::inspect::{self, Found, Key};
 use super::options::MySqlBuilder;
-use super::pool::{Pool, pool};
+use super::pool::{Abandoned, Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::sql::Flags;
@@ -54,12 +54,21 @@ pub(super) struct Shared {
     /// Whoever comes next looks at the table again.
     doubted: AtomicBool,
     gate: Gate,
+    /// Whether a connection has led to a node of a cluster.
+    pub(super) is_galera: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(options: MySqlBuilder) -> Result<Self> {
         let (known, doubted) = (RwLock::new(None), AtomicBool::new(false));
-        Ok(Self { pool: pool(&options)?, options, known, doubted, gate: Gate::default() })
+        Ok(Self {
+            pool: pool(&options)?,
+            options,
+            known,
+            doubted,
+            gate: Gate::default(),
+            is_galera: AtomicBool::new(false),
+        })
     }
 
     /// Lets operations that are under way end, and closes the connections unless they are the
@@ -67,6 +76,11 @@ impl Shared {
     pub(super) async fn close(&self) {
         self.gate.close().await;
         self.pool.close();
+    }
+
+    /// For whoever outlives the operation.
+    pub(super) fn abandoned(&self) -> Abandoned {
+        self.pool.abandoned()
     }
 
     /// For whoever outlives the operation.
@@ -317,7 +331,12 @@ impl Batches for Shared {
             let mut connection = Connection::new(ready.held, ready.known, self, &progress);
             Ok(match batch.run(&mut connection).await {
                 Ok(output) => Ok(output),
-                Err(_) if progress.is_unknown() => Err(Failed::Unknown),
+                Err(fault) if progress.is_unknown() => {
+                    if matches!(&fault, Fault::Sql(fault) if remedy(fault) == Remedy::Lost) {
+                        self.lose(connection);
+                    }
+                    Err(Failed::Unknown)
+                }
                 Err(fault) => {
                     Box::pin(self.repair(connection, O::DOING, &fault)).await;
                     Err(Failed::Undone)
@@ -333,5 +352,9 @@ impl Batches for Shared {
 
     fn has_no_batches(&self) -> bool {
         false
+    }
+
+    fn has_no_batches_of_changes(&self) -> bool {
+        self.is_galera.load(Ordering::Relaxed)
     }
 }

@@ -4,6 +4,7 @@
 //! Until COMMIT is sent a failure of any kind means that nothing was applied, since the server rolls
 //! back what it has of a connection that is gone.
 
+use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Statement, Value};
 
@@ -91,15 +92,28 @@ fn settled(held: &Held) -> String {
     format!("SET SESSION innodb_lock_wait_timeout = {}", held.lock_wait)
 }
 
+/// A server may end a transaction by itself and answer its last statement well all the same, as a node
+/// of a cluster does: a COMMIT would then succeed and commit nothing.
+fn is_in_transaction(held: &Held) -> bool {
+    let in_transaction = StatusFlags::SERVER_STATUS_IN_TRANS;
+    held.conn.last_ok_packet().is_some_and(|ok| ok.status_flags().contains(in_transaction))
+}
+
 async fn commit(held: &mut Held, met: Vec<Met>) -> Ended {
+    if !is_in_transaction(held) {
+        let error = Error::database("saving a session", "the server ended the transaction");
+        return undo(held, error.into()).await;
+    }
     let sql = format!("COMMIT; {}", settled(held));
     match held.conn.query_iter(sql).await {
         Ok(settling) => {
             held.open = settling.drop_result().await.is_err();
             (Ok(met), true)
         }
-        // Of everything else than a conflict the server does not say that it was rolled back.
-        Err(fault) if remedy(&fault) == Remedy::Repeat => undo(held, fault.into()).await,
+        // Of everything else the server does not say that it was rolled back.
+        Err(fault) if matches!(remedy(&fault), Remedy::Repeat | Remedy::Leave) => {
+            undo(held, fault.into()).await
+        }
         Err(fault) => (Err(fault.into()), false),
     }
 }

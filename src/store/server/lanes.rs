@@ -43,6 +43,11 @@ pub(in crate::store) trait Batches: Send + Sync + 'static {
 
     /// Whether each operation goes by itself all the same.
     fn has_no_batches(&self) -> bool;
+
+    /// Whether each change does.
+    fn has_no_batches_of_changes(&self) -> bool {
+        self.has_no_batches()
+    }
 }
 
 /// How a store's lanes are set up.
@@ -104,7 +109,7 @@ impl<S: Batches> Lanes<S> {
 
     pub(in crate::store) async fn save(&self, save: &Save) -> Result<Saved> {
         let one = || self.single(Write(save));
-        if self.store.has_no_batches() {
+        if self.store.has_no_batches_of_changes() {
             return one().await;
         }
         let is_large = save_bytes(save) >= self.limits.large;
@@ -113,7 +118,7 @@ impl<S: Batches> Lanes<S> {
     }
 
     pub(in crate::store) async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        if self.store.has_no_batches() {
+        if self.store.has_no_batches_of_changes() {
             return self.single(Destroy(lookup)).await;
         }
         let one = async || self.single(Destroy(lookup)).await.map(saved_if);
@@ -124,7 +129,7 @@ impl<S: Batches> Lanes<S> {
     }
 
     pub(in crate::store) async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        if self.store.has_no_batches() {
+        if self.store.has_no_batches_of_changes() {
             return self.single(Touch { id: *id, timeouts }).await;
         }
         let one = async || self.single(Touch { id: *id, timeouts }).await.map(saved_if);

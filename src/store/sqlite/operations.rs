@@ -70,7 +70,9 @@ pub(super) fn save(
     let (result, sets_id) = match save {
         Save::Insert(insert) => {
             let call = Call::insert(statements, insert)?;
-            (execute(connection, statements, &call).map(|_| Saved::Applied), true)
+            let result = execute(connection, statements, &call);
+            // The table may be told to ignore a row whose id is taken.
+            (result.map(|rows| if rows > 0 { Saved::Applied } else { Saved::Duplicate }), true)
         }
         Save::Update(update) => {
             (self::update(connection, statements, update), update.new_id.is_some())

@@ -157,7 +157,7 @@ async fn a_mute_primary_costs_few_requests() {
     }
     let cluster = Cluster::start();
     let place = Place::on(&cluster.primary, RAILS).await;
-    let limit = Duration::from_millis(500);
+    let limit = Duration::from_secs(1);
     let builder = both(&place, &cluster).connect_deadline(limit).deadline(limit);
     let store = builder.max_connections(16).open().await.unwrap();
     let (writers, tasks) = Writers::start(&store).await;
