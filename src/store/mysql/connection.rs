@@ -17,10 +17,12 @@ use super::prepared::Which;
 use super::rows::{args, check_keys, padded};
 use super::shared::{Known, Shared};
 use super::statements::with_keys;
+use super::tasks::{self, lock_name, write_alone};
 use crate::error::{Error, Result};
 use crate::store::call::Call;
 use crate::store::progress::Progress;
 use crate::store::statements::Statements;
+use crate::table::Facts;
 
 /// A server that has said nothing for so long after an operation's deadline, which it knows, is
 /// taken for dead.
@@ -122,6 +124,31 @@ impl<'s> Connection<'s> {
             .await;
         self.answered(&result);
         result
+    }
+
+    /// The same while this connection holds the table's lock; `None` when another has it.
+    pub(super) async fn execute_alone(&mut self, call: &Call<'_>) -> Result<Option<u64>, Fault> {
+        let (statement, args) = self.prepared(call).await?;
+        let lock = lock_name(&self.shared.options.table);
+        self.progress.writing();
+        let result = self
+            .fly(|mut held| async move {
+                let result = write_alone(&mut held, &lock, statement, args).await;
+                (held, result)
+            })
+            .await;
+        self.answered(&result);
+        result
+    }
+
+    /// What the server says of itself and of the table.
+    pub(super) async fn facts(&mut self) -> Result<Facts, Fault> {
+        let table = self.shared.options.table.clone();
+        self.fly(|mut held| async move {
+            let facts = tasks::facts(&mut held.conn, &table).await;
+            (held, facts)
+        })
+        .await
     }
 
     /// Runs SQL without parameters.
@@ -278,7 +305,11 @@ async fn read(held: &mut Held, statement: Statement, args: Vec<Value>) -> Result
     Ok(rows)
 }
 
-async fn write(held: &mut Held, statement: Statement, args: Vec<Value>) -> Result<u64, Fault> {
+pub(super) async fn write(
+    held: &mut Held,
+    statement: Statement,
+    args: Vec<Value>,
+) -> Result<u64, Fault> {
     let result = held.conn.exec_iter(statement, Params::Positional(args)).await?;
     let rows = result.affected_rows();
     result.drop_result().await?;

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::sql::{Param, Statement};
 use crate::store::call::Call;
 use crate::store::statements::Statements;
-use crate::table::Table;
+use crate::table::{Facts, Table};
 
 /// No statement has more parameters.
 const MAX_PARAMS: usize = 16;
@@ -207,19 +207,25 @@ impl<'s> Connection<'s> {
         let work = async {
             let statement = self.statements.get(call.name, call.flags)?;
             let object = self.object()?;
-            let prepared = self.prepared(object, statement).await?;
-            let args = statement.params.iter().map(|param| arg(*param, &call.values));
+            if !self.shared.is_pgbouncer() {
+                self.prepared(object, statement).await?;
+            }
             self.progress.set(WRITING);
             let sent = async {
                 let mut rows = Vec::new();
-                let mut stream = pin!(object.query_raw(&prepared, args).await?);
+                let mut stream = pin!(self.query(call).await?);
                 while let Some(row) = stream.try_next().await? {
                     rows.push(row);
                 }
                 Ok(rows)
             };
-            let result = pin!(sent).await;
-            self.answered(&result);
+            let result: Result<_, Fault> = pin!(sent).await;
+            if let Err(Fault::Sql(fault)) = &result {
+                let lost = remedy(fault) == Remedy::Lost;
+                self.progress.set(if lost { WRITING } else { CONNECTED });
+            } else {
+                self.progress.set(CONNECTED);
+            }
             result?.into_iter().try_for_each(&mut each)
         };
         self.busily(pin!(work)).await
@@ -269,6 +275,17 @@ impl<'s> Connection<'s> {
     pub(super) async fn has_table(&self, table: &Table) -> Result<bool, Fault> {
         let work = async { inspect::find(self.object()?, table).await };
         Ok(self.busily(pin!(work)).await?.is_some())
+    }
+
+    /// What the server says of itself and of the table.
+    pub(super) async fn facts(&self) -> Result<Facts, Fault> {
+        let work = async {
+            let mut facts = inspect::facts(self.object()?, &self.shared.options.table).await?;
+            let pooler = if self.shared.is_pgbouncer() { "yes" } else { "no" };
+            facts.settings.push(("transaction_pooler".into(), pooler.into()));
+            Ok(facts)
+        };
+        self.busily(pin!(work)).await
     }
 
     /// Looks at the table and learns what it has.

@@ -15,9 +15,8 @@ use super::options::PostgresBuilder;
 use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
-use crate::sql::Flags;
 use crate::store::lane::Failed;
-use crate::store::statements::{Name, Statements};
+use crate::store::statements::{Statements, creation};
 
 /// A write that is under way when the deadline passes may be answered a moment later: that nothing
 /// was written is worth more than that nobody knows.
@@ -312,13 +311,8 @@ impl Shared {
         if connection.has_table(&self.options.table).await? {
             return Ok(false);
         }
-        let statements = creating(&self.options.table);
-        let mut sql = String::new();
-        for name in [Name::Create, Name::IndexId, Name::IndexUpdated] {
-            sql.push_str(&statements.get(name, Flags::default())?.sql);
-            sql.push_str(";\n");
-        }
-        match connection.batch(&sql).await {
+        let sql = creation(&self.options.table, &creating(&self.options.table))?;
+        match connection.batch(&sql.join(";\n")).await {
             Ok(()) => Ok(true),
             // Somebody else may have made it meanwhile.
             Err(_) if connection.has_table(&self.options.table).await? => Ok(false),
