@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
