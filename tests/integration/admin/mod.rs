@@ -3,6 +3,7 @@
 mod clear;
 mod convert;
 mod create;
+mod long;
 mod look;
 mod place;
 mod trim;

@@ -99,7 +99,7 @@ async fn ctrl_c_ends_it_between_batches(place: Place) {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["ended"], "stopped");
     let deleted = report["deleted"].as_u64().unwrap();
-    assert!(deleted >= 100 && deleted < 2_000 && deleted % 20 == 0);
+    assert!((100..2_000).contains(&deleted) && deleted.is_multiple_of(20));
     assert_eq!(place.count("TRUE").await, 2_000 - deleted);
 }
 
