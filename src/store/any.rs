@@ -194,6 +194,14 @@ impl AnyBuilder {
     }
 }
 
+/// Settings that only SQLite has come along.
+#[cfg(feature = "sqlite")]
+impl From<SqliteBuilder> for AnyBuilder {
+    fn from(builder: SqliteBuilder) -> Self {
+        Self(Settings::Sqlite(builder))
+    }
+}
+
 impl Store for AnyStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         each!(&self.0, store => store.find(lookup).await)

@@ -95,9 +95,9 @@ async fn a_large_table_is_worked_on_beside_a_service(place: Place) {
     }
     let ((), alone) = beside(&store, tokio::time::sleep(Duration::from_millis(300))).await;
     for (task, rows_left) in [
-        ("trim --batch 500 --pause 5", unsecured),
-        ("upgrade --batch 200 --pause 5", unsecured),
-        ("convert --to json --batch 200 --pause 5", unsecured),
+        ("trim --pause 5", unsecured),
+        ("upgrade --pause 5", unsecured),
+        ("convert --to json --pause 5", unsecured),
     ] {
         let begun = Instant::now();
         let (memory, p99) = beside(&store, peak(&place, task)).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sqlbypass::{AnyBuilder, AnyStore, Serializer, Table};
+use sqlbypass::{AnyBuilder, AnyStore, Serializer, SqliteStore, Table};
 
 use crate::failure::Failure;
 
@@ -60,10 +60,20 @@ impl Database {
         table().map_err(Failure::usage)
     }
 
+    /// Whether there is one writer at a time.
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.database.starts_with("sqlite:")
+    }
+
     /// Settings for a store.
     pub(super) fn builder(&self) -> Result<AnyBuilder, Failure> {
-        let builder = AnyStore::url(&self.database).map_err(Failure::usage)?;
-        Ok(builder.table(self.table()?).deadline(DEADLINE))
+        let url = &*self.database;
+        let builder = match self.is_sqlite() {
+            // A file that is walked over once is not worth the memory that maps it.
+            true => SqliteStore::url(url).map(|builder| builder.mmap_size(0).into()),
+            false => AnyStore::url(url),
+        };
+        Ok(builder.map_err(Failure::usage)?.table(self.table()?).deadline(DEADLINE))
     }
 
     /// Opens a table that is there.

@@ -36,7 +36,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     // Lazily: a table that is missing is a finding.
     let store = options.database.builder()?.lazy(true).open().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("changed", format)?;
+    let mut watcher = Watcher::start("", format)?;
     let wanted = DoctorOptions {
         serializer: options.database.serializer,
         rows: !options.no_rows,

@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.open().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("changed", format)?;
+    let mut watcher = Watcher::start("", format)?;
     let serializer = options.database.serializer;
     let wanted = ListOptions { limit: options.limit, serializer, ..ListOptions::default() };
     let listed = admin::list(&store, &wanted, watcher.watch()).await;

@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.open().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("changed", format)?;
+    let mut watcher = Watcher::start("", format)?;
     let idle_for = Duration::from_secs(u64::from(options.days) * 86_400);
     let wanted = StatsOptions { idle_for, ..StatsOptions::default() };
     let stats = admin::stats(&store, &wanted, watcher.watch()).await;

@@ -12,12 +12,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlbypass::Error;
 use sqlbypass::admin::{Ended, Pace, Progress};
 
-use super::database::Format;
+use super::database::{Database, Format};
 use crate::failure::Failure;
 use crate::signals::Signals;
 
 /// At most one line of progress in this time.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// While a batch is written, no other writer is served.
+const SQLITE_BATCH: u32 = 100;
 /// As a shell has it for what Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
@@ -25,7 +27,8 @@ const INTERRUPTED: i32 = 130;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pace")]
 pub(crate) struct PaceOptions {
-    /// Rows at once, in one short transaction; 1,000, or 200 where data is read
+    /// Rows at once, in one short transaction; 1,000, or 200 where data is read, or 100 on SQLite,
+    /// where every writer waits for the whole batch
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: Option<u32>,
     /// Rest between two batches, in milliseconds
@@ -41,9 +44,10 @@ pub(crate) struct PaceOptions {
 
 impl PaceOptions {
     /// These over a task's own.
-    pub(super) fn pace(&self, own: &Pace) -> Pace {
+    pub(super) fn pace(&self, own: &Pace, database: &Database) -> Pace {
+        let most = if database.is_sqlite() { SQLITE_BATCH } else { own.batch };
         Pace {
-            batch: self.batch.unwrap_or(own.batch),
+            batch: self.batch.unwrap_or(own.batch.min(most)),
             pause: Duration::from_millis(self.pause),
             at_most: self.at_most,
         }
@@ -74,12 +78,12 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Shows progress: a bar on a terminal, lines elsewhere. Hears Ctrl-C.
 pub(super) struct Watcher {
-    /// What becomes of a row, for instance "deleted".
+    /// What becomes of a row, for instance "deleted"; empty where rows are only read.
     verb: &'static str,
     format: Format,
     stop: Arc<AtomicBool>,
     bar: Option<ProgressBar>,
-    told: Instant,
+    last: Instant,
 }
 
 impl Watcher {
@@ -97,7 +101,7 @@ impl Watcher {
             std::process::exit(INTERRUPTED);
         });
         let bar = std::io::stderr().is_terminal().then(bar);
-        Ok(Self { verb, format, stop, bar, told: Instant::now() })
+        Ok(Self { verb, format, stop, bar, last: Instant::now() })
     }
 
     /// For the task.
@@ -118,25 +122,29 @@ impl Watcher {
                 bar.set_length(total.max(seen));
             }
             bar.set_position(seen);
-            bar.set_message(format!("{changed} {}", self.verb));
+            bar.set_message(self.told(changed));
             return;
         }
-        if self.told.elapsed() < LINE_EVERY {
+        if self.last.elapsed() < LINE_EVERY {
             return;
         }
-        self.told = Instant::now();
+        self.last = Instant::now();
         let line = match (self.format, total) {
             (Format::Json, _) => {
                 serde_json::json!({"seen": seen, "changed": changed, "total": total}).to_string()
             }
             (Format::Text, Some(total)) => {
                 let percent = (seen.min(total) * 100).checked_div(total).unwrap_or(100);
-                format!("{percent} % ({seen} of {total} rows, {changed} {})", self.verb)
+                format!("{percent} % ({seen} of {total} rows{})", self.told(changed))
             }
-            (Format::Text, None) => format!("{seen} rows, {changed} {}", self.verb),
+            (Format::Text, None) => format!("{seen} rows{}", self.told(changed)),
         };
         // Nobody may listen.
         let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    fn told(&self, changed: u64) -> String {
+        if self.verb.is_empty() { String::new() } else { format!(", {changed} {}", self.verb) }
     }
 
     /// Takes the bar away.
@@ -149,7 +157,7 @@ impl Watcher {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = "{wide_bar} {percent} % of {human_len} rows, {msg}, {eta} left";
+    let style = "{wide_bar} {percent} % of {human_len} rows{msg}, {eta} left";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );

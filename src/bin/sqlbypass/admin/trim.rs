@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             Which::Created => By::Created,
             Which::Both => By::Both,
         },
-        pace: options.pace.pace(&own.pace),
+        pace: options.pace.pace(&own.pace, &options.database),
         dry_run: options.pace.dry_run,
     };
     block_on(work(options, &trim))
