@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin;
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -62,7 +63,7 @@ pub use store::postgres::{ChannelBinding, PostgresBuilder, PostgresStore, Target
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::{SqliteBuilder, SqliteStore, Synchronous};
 pub use store::{Maintenance, Store};
-pub use table::{Schema, Table};
+pub use table::{Facts, Layout, Schema, Table};
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
 pub use value::{

@@ -17,6 +17,7 @@ pub(crate) enum Flag {
     UpdatedAt,
     ExpiresAt,
     Collated,
+    Tuned,
     // What the call asks for.
     Legacy,
     Idle,
@@ -30,13 +31,15 @@ pub(crate) enum Flag {
     After,
     Payload,
     Age,
+    Alone,
 }
 
-const FLAGS: [(&str, Flag); 16] = [
+const FLAGS: [(&str, Flag); 18] = [
     ("created_at", Flag::CreatedAt),
     ("updated_at", Flag::UpdatedAt),
     ("expires_at", Flag::ExpiresAt),
     ("collated", Flag::Collated),
+    ("tuned", Flag::Tuned),
     ("legacy", Flag::Legacy),
     ("idle", Flag::Idle),
     ("lifetime", Flag::Lifetime),
@@ -49,15 +52,16 @@ const FLAGS: [(&str, Flag); 16] = [
     ("after", Flag::After),
     ("payload", Flag::Payload),
     ("age", Flag::Age),
+    ("alone", Flag::Alone),
 ];
 
 /// A set of flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     pub(crate) fn with(self, flag: Flag, on: bool) -> Self {
-        Self(self.0 | (u16::from(on) << flag as u16))
+        Self(self.0 | (u32::from(on) << flag as u16))
     }
 
     fn join(self, other: Self) -> Self {

@@ -1,5 +1,7 @@
 //! The table: its names, quoted once, and what it was found to have.
 
+use std::time::SystemTime;
+
 use crate::error::{Error, Result};
 
 /// Longest name that is taken: the shortest limit of the databases (PostgreSQL's 63 bytes).
@@ -24,6 +26,20 @@ pub struct Table {
     primary_key: Option<String>,
     session_id: String,
     data: String,
+    layout: Layout,
+}
+
+/// How a table is laid out where it is made; what is there is taken as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// As Rails' migration makes it.
+    #[default]
+    Rails,
+    /// The same columns without the index on `updated_at`, which each save has to maintain; on
+    /// PostgreSQL with room in each page, so that a save touches no index at all, and on MySQL with
+    /// a `mediumtext`. Tasks of this crate go by the primary key and do not miss the index; Rails'
+    /// own trim would.
+    Tuned,
 }
 
 impl Default for Table {
@@ -33,6 +49,7 @@ impl Default for Table {
             primary_key: None,
             session_id: "session_id".into(),
             data: "data".into(),
+            layout: Layout::default(),
         }
     }
 }
@@ -81,6 +98,18 @@ impl Table {
         Ok(self)
     }
 
+    /// Chooses the layout of a table that is made.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// The layout of a table that is made.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// The table's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -124,6 +153,34 @@ pub struct Schema {
     pub unique_id: bool,
     /// Whether the id column compares otherwise than byte by byte.
     pub collated_id: bool,
+}
+
+/// What a database says of itself and of the table, as far as tasks and the doctor ask. A store may
+/// leave out what it does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The database's clock.
+    pub clock: Option<SystemTime>,
+    /// The columns that stand first in an index.
+    pub indexed: Vec<String>,
+    /// The type of the id column as the database writes it, in lower case.
+    pub id_type: Option<String>,
+    /// Settings of the server and the connection by their own names.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Facts {
+    /// Whether a column stands first in an index; `None` where the store does not know.
+    pub fn is_indexed(&self, column: &str) -> Option<bool> {
+        let is_known = !self.indexed.is_empty();
+        is_known.then(|| self.indexed.iter().any(|name| name.eq_ignore_ascii_case(column)))
+    }
+
+    /// A setting's value.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 fn checked(name: String) -> Result<String> {

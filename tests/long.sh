@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
-# node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, then
-# all benches and the chart. Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run
-# alone: tests/long.sh fuzz|galera|races|bench.
+# node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, the
+# operator's tasks on a million rows beside a service (OPERATOR_ROWS), then all benches and the chart.
+# Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run alone:
+# tests/long.sh fuzz|galera|races|operator|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,10 +33,15 @@ races() {
     a_logout_is_final requests_meet
 }
 
+operator() {
+  SQLBYPASS_OPERATOR_ROWS="${OPERATOR_ROWS:-1000000}" \
+    cargo test --locked --features full --test integration -- admin::long --nocapture --test-threads 1
+}
+
 bench() {
   cargo bench --locked
   cargo bench --locked --features postgres --bench ratios
   bash benches/compare/run.sh --all
 }
 
-for part in ${1:-fuzz galera races bench}; do "$part"; done
+for part in ${1:-fuzz galera races operator bench}; do "$part"; done

@@ -1,7 +1,9 @@
 CREATE TABLE {table} (
   {key} bigserial PRIMARY KEY,
-  {session_id} character varying NOT NULL,
+  {session_id} character varying NOT NULL, -- unless tuned
+  {session_id} character varying COLLATE "C" NOT NULL, -- if tuned
   {data} text,
   {created_at} timestamp(6) without time zone NOT NULL,
   {updated_at} timestamp(6) without time zone NOT NULL
-)
+) -- unless tuned
+) WITH (fillfactor = 85) -- if tuned

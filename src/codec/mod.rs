@@ -5,6 +5,7 @@
 //! came as.
 
 pub(crate) mod base64;
+mod convert;
 mod custom;
 mod hybrid;
 mod json;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use convert::{Conversion, plain};
 pub use custom::Custom;
 pub use hybrid::Hybrid;
 pub use json::Json;

@@ -1,9 +1,12 @@
 //! Tasks, on any table.
 
 use super::MaintenanceFixture;
-use super::support::{ONE, TWO, assert_rows, holds, new_id, rows, seeded};
-use crate::record::{Filter, Row, RowKey, Saved, Scan};
-use crate::store::Maintenance;
+use super::support::{
+    ONE, TWO, assert_rows, found, holds, new_id, rows, seeded, stored, update_of,
+};
+use crate::id::SessionId;
+use crate::record::{Filter, Lookup, Row, RowKey, Save, Saved, Scan};
+use crate::store::{Maintenance, Store as _};
 
 pub(super) fn page(after: Option<RowKey>, limit: u32) -> Scan {
     Scan { after, limit, filter: Filter::default(), with_data: false }
@@ -130,4 +133,70 @@ pub async fn clear_counts_the_rows<F: MaintenanceFixture>() {
     fixture.put(new_id().as_str(), None).await;
     assert_eq!(store.clear().await.unwrap(), 2);
     assert_rows(&fixture, &[]).await;
+}
+
+/// As `delete`, when nobody else holds the table's lock.
+pub async fn delete_alone_deletes_too<F: MaintenanceFixture>() {
+    let (fixture, store) = F::open().await;
+    let (first, second) = (seeded(&store, ONE).await, seeded(&store, ONE).await);
+    let all = store.scan(&page(None, 10)).await.unwrap();
+    let is_first = |row: &&Row| *row.stored_id == *first.private().as_str();
+    let keys: Vec<RowKey> = all.iter().filter(is_first).map(|row| row.key.clone()).collect();
+    let everything = Filter::default();
+    assert_eq!(store.delete_alone(&[], &everything).await.unwrap(), Some(0));
+    assert_eq!(store.delete_alone(&keys, &everything).await.unwrap(), Some(1));
+    assert_eq!(store.delete_alone(&keys, &everything).await.unwrap(), Some(0));
+    assert_rows(&fixture, &[(second.private().as_str(), Some(ONE))]).await;
+}
+
+/// Each as by itself: one that is taken or gone holds back no other.
+pub async fn many_rows_are_rekeyed_at_once<F: MaintenanceFixture>() {
+    let (fixture, store) = F::open().await;
+    let ids = [new_id(), new_id(), new_id()];
+    for id in &ids {
+        fixture.put(id.as_str(), Some(ONE.as_bytes())).await;
+    }
+    let rows = store.scan(&page(None, 10)).await.unwrap();
+    let renamed = |id: &SessionId, new: &SessionId| {
+        let row = rows.iter().find(|row| *row.stored_id == *id.as_str()).unwrap();
+        (row.clone(), new.private())
+    };
+    fixture.put(ids[0].private().as_str(), Some(TWO.as_bytes())).await;
+    let gone = Lookup::with_legacy(&ids[1]);
+    assert!(store.destroy(&gone).await.unwrap());
+    let all = ids.each_ref().map(|id| renamed(id, id));
+    let expected = [Saved::Duplicate, Saved::Gone, Saved::Applied];
+    assert_eq!(store.rekey_all(&all).await.unwrap(), expected);
+    let [taken, _, last] = ids.each_ref().map(|id| id.private());
+    assert_rows(
+        &fixture,
+        &[(ids[0].as_str(), Some(ONE)), (taken.as_str(), Some(TWO)), (last.as_str(), Some(ONE))],
+    )
+    .await;
+    assert!(store.rekey_all(&[]).await.unwrap().is_empty());
+}
+
+/// Each as by itself: one that was changed or is gone holds back no other.
+pub async fn many_rows_are_saved_at_once<F: MaintenanceFixture>() {
+    let (fixture, store) = F::open().await;
+    let (changed, kept, gone) = (seeded(&store, TWO).await, seeded(&store, ONE).await, new_id());
+    let read = found(&store, &kept).await;
+    let update = |id: &SessionId| Save::Update(update_of(stored(id), TWO).guarded_by(&read));
+    let saves = [update(&changed), update(&gone), update(&kept)];
+    let expected = [Saved::Conflict, Saved::Gone, Saved::Applied];
+    assert_eq!(store.save_all(&saves).await.unwrap(), expected);
+    let [changed, kept] = [changed.private(), kept.private()];
+    assert_rows(&fixture, &[(changed.as_str(), Some(TWO)), (kept.as_str(), Some(TWO))]).await;
+}
+
+/// Or says that the store does not count.
+pub async fn count_counts_the_rows<F: MaintenanceFixture>() {
+    let (_fixture, store) = F::open().await;
+    if store.count().await.unwrap().is_none() {
+        return;
+    }
+    assert_eq!(store.count().await.unwrap(), Some(0));
+    seeded(&store, ONE).await;
+    seeded(&store, ONE).await;
+    assert_eq!(store.count().await.unwrap(), Some(2));
 }

@@ -279,6 +279,10 @@ macro_rules! conformance_tests {
         rekey_needs_the_id_it_was_read_with
         rekey_onto_a_taken_id_is_a_duplicate
         clear_counts_the_rows
+        delete_alone_deletes_too
+        many_rows_are_rekeyed_at_once
+        many_rows_are_saved_at_once
+        count_counts_the_rows
     } };
     (@maintenance_times $fixture:ty) => { $crate::conformance_tests! {
         @cases maintenance_times $fixture:

@@ -10,7 +10,7 @@ use crate::store::postgres::{PostgresBuilder, PostgresStore};
 #[cfg(feature = "sqlite")]
 use crate::store::sqlite::{SqliteBuilder, SqliteStore};
 use crate::store::{Maintenance, Store};
-use crate::table::{Schema, Table};
+use crate::table::{Facts, Schema, Table};
 
 /// A store of whichever database the URL names, among those whose features are on.
 ///
@@ -151,6 +151,32 @@ impl AnyBuilder {
         set!(self.0, builder => builder.deadline(deadline))
     }
 
+    /// The SQL that makes the table, one statement after another; nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// None today.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(feature = "sqlite")] {
+    /// let builder = sqlbypass::AnyStore::url("sqlite::memory:")?;
+    /// assert!(builder.creation()?[0].starts_with(r#"CREATE TABLE "sessions""#));
+    /// # }
+    /// # Ok::<(), sqlbypass::Error>(())
+    /// ```
+    pub fn creation(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Settings::Sqlite(builder) => crate::store::sqlite::creation(builder),
+            #[cfg(feature = "postgres")]
+            Settings::Postgres(builder) => crate::store::postgres::creation(builder),
+            #[cfg(feature = "mysql")]
+            Settings::MySql(builder) => crate::store::mysql::creation(builder),
+        }
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -165,6 +191,14 @@ impl AnyBuilder {
             #[cfg(feature = "mysql")]
             Settings::MySql(builder) => Kind::MySql(builder.open().await?),
         }))
+    }
+}
+
+/// Settings that only SQLite has come along.
+#[cfg(feature = "sqlite")]
+impl From<SqliteBuilder> for AnyBuilder {
+    fn from(builder: SqliteBuilder) -> Self {
+        Self(Settings::Sqlite(builder))
     }
 }
 
@@ -209,5 +243,25 @@ impl Maintenance for AnyStore {
 
     async fn clear(&self) -> Result<u64> {
         each!(&self.0, store => store.clear().await)
+    }
+
+    async fn delete_alone(&self, keys: &[RowKey], filter: &Filter) -> Result<Option<u64>> {
+        each!(&self.0, store => store.delete_alone(keys, filter).await)
+    }
+
+    async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
+        each!(&self.0, store => store.rekey_all(rows).await)
+    }
+
+    async fn save_all(&self, saves: &[Save]) -> Result<Vec<Saved>> {
+        each!(&self.0, store => store.save_all(saves).await)
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        each!(&self.0, store => store.count().await)
+    }
+
+    async fn facts(&self) -> Result<Facts> {
+        each!(&self.0, store => store.facts().await)
     }
 }

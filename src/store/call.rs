@@ -143,6 +143,16 @@ impl<'a> Call<'a> {
         Ok(Self::new(Name::Delete, flags, Values { timeouts, keys, ..Values::default() }))
     }
 
+    /// The same under the table's lock, where the statement can take it.
+    #[cfg(feature = "postgres")]
+    pub(super) fn alone(self) -> Self {
+        Self { flags: self.flags.with(Flag::Alone, true), ..self }
+    }
+
+    pub(super) fn count() -> Self {
+        Self::new(Name::Count, Flags::default(), Values::default())
+    }
+
     pub(super) fn rekey(row: &'a Row, new_id: &'a PrivateId) -> Self {
         let values = Values {
             keys: std::slice::from_ref(&row.key),

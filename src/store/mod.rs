@@ -7,6 +7,8 @@ mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod connect;
 #[cfg(feature = "_sql")]
+mod facts;
+#[cfg(feature = "_sql")]
 // SQLite's changes have a writer of their own and use the half of it.
 #[cfg_attr(not(any(feature = "mysql", feature = "postgres")), allow(dead_code, unused_imports))]
 mod lane;
@@ -20,6 +22,8 @@ mod server;
 pub(crate) mod sqlite;
 #[cfg(feature = "_sql")]
 mod statements;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod together;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -27,7 +31,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
-use crate::table::Schema;
+use crate::table::{Facts, Schema};
 
 /// Finds, saves and destroys rows. It knows no codec, no cookie and no policy.
 ///
@@ -141,4 +145,74 @@ pub trait Maintenance: Store {
     ///
     /// As for [`Store::save`].
     fn clear(&self) -> impl Future<Output = Result<u64>> + Send;
+
+    /// [`delete`](Self::delete) by one process at a time: `None` when another holds the table's lock,
+    /// and nothing was deleted.
+    ///
+    /// The lock is held for this batch and seen by all hosts that use the database. A store without
+    /// such a lock deletes at any time, which is the default.
+    ///
+    /// # Errors
+    ///
+    /// As for [`delete`](Self::delete).
+    fn delete_alone(
+        &self,
+        keys: &[RowKey],
+        filter: &Filter,
+    ) -> impl Future<Output = Result<Option<u64>>> + Send {
+        async { self.delete(keys, filter).await.map(Some) }
+    }
+
+    /// [`rekey`](Self::rekey) of many rows, and what became of each; by default one after another. A
+    /// store may do it in one transaction, or several at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`rekey`](Self::rekey); then some may have been applied.
+    fn rekey_all(
+        &self,
+        rows: &[(Row, PrivateId)],
+    ) -> impl Future<Output = Result<Vec<Saved>>> + Send {
+        async move {
+            let mut saved = Vec::with_capacity(rows.len());
+            for (row, new_id) in rows {
+                saved.push(self.rekey(row, new_id).await?);
+            }
+            Ok(saved)
+        }
+    }
+
+    /// [`save`](Store::save) of many rows, and what became of each; by default one after another. A
+    /// store may do it in one transaction, or several at once. No id may be named twice.
+    ///
+    /// # Errors
+    ///
+    /// As for [`save`](Store::save); then some may have been applied.
+    fn save_all(&self, saves: &[Save]) -> impl Future<Output = Result<Vec<Saved>>> + Send {
+        async move {
+            let mut saved = Vec::with_capacity(saves.len());
+            for save in saves {
+                saved.push(self.save(save).await?);
+            }
+            Ok(saved)
+        }
+    }
+
+    /// How many rows there are; `None`, the default, where the store does not count.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be counted, for instance within the deadline.
+    fn count(&self) -> impl Future<Output = Result<Option<u64>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// What the database says of itself and of the table; nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    fn facts(&self) -> impl Future<Output = Result<Facts>> + Send {
+        async { Ok(Facts::default()) }
+    }
 }

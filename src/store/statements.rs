@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::sql::{Dialect, Flag, Flags, Statement, Variants};
-use crate::table::{Schema, Table};
+use crate::table::{Layout, Schema, Table};
 
 /// Which file; each database's folder under `sql/` has all of [`Name::ALL`], and the first or all
 /// of [`Name::MANY`] if it runs finds or all batches as one statement.
@@ -20,6 +20,7 @@ pub(crate) enum Name {
     Create,
     IndexId,
     IndexUpdated,
+    Count,
     FindMany,
     InsertMany,
     UpdateMany,
@@ -27,7 +28,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Find,
         Self::Insert,
         Self::Update,
@@ -40,6 +41,7 @@ impl Name {
         Self::Create,
         Self::IndexId,
         Self::IndexUpdated,
+        Self::Count,
     ];
 
     pub(crate) const MANY: [Self; 4] =
@@ -48,7 +50,8 @@ impl Name {
     /// The flags by which its calls differ.
     pub(crate) const fn choices(self) -> &'static [Flag] {
         use Flag::{
-            After, Age, Data, Expiry, Guard, Idle, Legacy, Lifetime, Payload, Rekey, Restart, Touch,
+            After, Age, Alone, Data, Expiry, Guard, Idle, Legacy, Lifetime, Payload, Rekey,
+            Restart, Touch,
         };
         match self {
             Self::Find => &[Legacy, Idle, Lifetime],
@@ -59,13 +62,14 @@ impl Name {
             Self::Exists => &[Idle, Lifetime, Guard],
             Self::Destroy => &[Legacy],
             Self::Scan => &[Idle, Lifetime, Age, After, Payload],
-            Self::Delete => &[Idle, Lifetime, Age],
+            Self::Delete => &[Idle, Lifetime, Age, Alone],
             Self::Insert
             | Self::Rekey
             | Self::Clear
             | Self::Create
             | Self::IndexId
             | Self::IndexUpdated
+            | Self::Count
             | Self::InsertMany
             | Self::DestroyMany => &[],
         }
@@ -81,7 +85,7 @@ macro_rules! files {
     ($folder:literal) => {
         &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated")
+            "create", "index_id", "index_updated", "count")
     };
     ($folder:literal, finds) => {
         &$crate::store::statements::files!(@each $folder:
@@ -91,7 +95,7 @@ macro_rules! files {
     ($folder:literal, many) => {
         &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated",
+            "create", "index_id", "index_updated", "count",
             "find_many", "insert_many", "update_many", "destroy_many")
     };
     (@each $folder:literal: $($name:literal),*) => {
@@ -130,7 +134,8 @@ impl Statements {
             .with(Flag::CreatedAt, schema.created_at)
             .with(Flag::UpdatedAt, schema.updated_at)
             .with(Flag::ExpiresAt, schema.expires_at)
-            .with(Flag::Collated, schema.collated_id);
+            .with(Flag::Collated, schema.collated_id)
+            .with(Flag::Tuned, table.layout() == Layout::Tuned);
         let names_of_files = Name::ALL.into_iter().chain(Name::MANY);
         let variants =
             |(name, file): (Name, &&'static str)| Variants::new(file, name.choices(), flags);
@@ -151,6 +156,17 @@ impl Statements {
         })?;
         file.get(self.dialect, &self.names, call)
     }
+}
+
+/// The statements that make a table whose indexes are made one by one.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn creation(table: &Table, statements: &Statements) -> Result<Vec<String>> {
+    let mut names = vec![Name::Create, Name::IndexId];
+    if table.layout() == Layout::Rails {
+        names.push(Name::IndexUpdated);
+    }
+    let sql = |name| Ok(statements.get(name, Flags::default())?.sql.clone());
+    names.into_iter().map(sql).collect()
 }
 
 fn common_names(dialect: Dialect, table: &Table) -> Names {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+#[cfg(feature = "cli")]
+mod admin;
 mod codec;
 mod conformance;
 mod harness;

@@ -17,6 +17,7 @@ use super::prepared::Which;
 use super::rows::{self, args, check_keys, count};
 use super::shared::{Known, Shared};
 use super::statements::with_keys;
+use super::tasks::{self, lock_name, write_alone};
 use super::transaction::{Met, Step, transact};
 use super::{inspect, many};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::store::call::Call;
 use crate::store::lane::Change;
 use crate::store::server::{self, Progress, Remedy};
 use crate::store::statements::{Name, Statements};
+use crate::table::Facts;
 
 /// A server that has said nothing for so long after an operation's deadline, which it knows, is
 /// taken for dead.
@@ -294,6 +296,34 @@ impl server::Connection for Connection<'_> {
             .await;
         self.answered(&result);
         result
+    }
+
+    async fn execute_alone(&mut self, call: Call<'_>) -> Result<Option<u64>, Fault> {
+        let (statement, args) = self.prepared(&call).await?;
+        let lock = lock_name(&self.shared.options.table);
+        self.progress.writing();
+        let result = self
+            .fly(|mut held| async move {
+                let result = write_alone(&mut held, &lock, statement, args).await;
+                (held, result)
+            })
+            .await;
+        self.answered(&result);
+        result
+    }
+
+    async fn counted(&mut self, call: &Call<'_>) -> Result<u64, Fault> {
+        let rows = self.rows(call).await?;
+        Ok(rows.first().and_then(|row| inspect::text(row, 0).parse().ok()).unwrap_or(0))
+    }
+
+    async fn facts(&mut self) -> Result<Facts, Fault> {
+        let table = self.shared.options.table.clone();
+        self.fly(|mut held| async move {
+            let facts = tasks::facts(&mut held.conn, &table).await;
+            (held, facts)
+        })
+        .await
     }
 
     async fn change_many(&mut self, changes: &[Change]) -> Result<Vec<Option<Saved>>, Fault> {

@@ -11,6 +11,7 @@ mod prepared;
 mod rows;
 mod shared;
 mod statements;
+mod tasks;
 mod transaction;
 
 use std::fmt;
@@ -19,12 +20,18 @@ use std::sync::Arc;
 pub use options::MySqlBuilder;
 
 use self::shared::Shared;
-use super::server::{Clear, Delete, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch, Write};
+use super::server::{
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch,
+    Write,
+};
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
-use crate::table::Schema;
+use crate::sql::Flags;
+use crate::store::statements::Name;
+use crate::store::together::together;
+use crate::table::{Facts, Schema};
 
 /// Sessions in a MySQL or MariaDB table, also one that a Rails app uses at the same time.
 ///
@@ -95,6 +102,12 @@ impl MySqlStore {
     }
 }
 
+/// The statement that makes the table, its indexes inside.
+pub(super) fn creation(builder: &MySqlBuilder) -> Result<Vec<String>> {
+    let statements = statements::creating(&builder.table);
+    Ok(vec![statements.get(Name::Create, Flags::default())?.sql.clone()])
+}
+
 impl Store for MySqlStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         match &self.lanes {
@@ -148,6 +161,28 @@ impl Maintenance for MySqlStore {
 
     async fn clear(&self) -> Result<u64> {
         self.shared.run(Clear).await
+    }
+
+    async fn delete_alone(&self, keys: &[RowKey], filter: &Filter) -> Result<Option<u64>> {
+        self.shared.run(DeleteAlone { keys, filter }).await
+    }
+
+    async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
+        let all: Vec<_> = rows.iter().map(|(row, new_id)| self.rekey(row, new_id)).collect();
+        together(all).await
+    }
+
+    async fn save_all(&self, saves: &[Save]) -> Result<Vec<Saved>> {
+        let all: Vec<_> = saves.iter().map(|save| self.save(save)).collect();
+        together(all).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.shared.run(Count).await.map(Some)
+    }
+
+    async fn facts(&self) -> Result<Facts> {
+        self.shared.run(AskFacts).await
     }
 }
 

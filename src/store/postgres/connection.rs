@@ -22,7 +22,7 @@ use crate::store::call::Call;
 use crate::store::lane::Change;
 use crate::store::server::{self, Progress, Remedy};
 use crate::store::statements::Statements;
-use crate::table::Table;
+use crate::table::{Facts, Table};
 
 /// No statement has more parameters.
 const MAX_PARAMS: usize = 16;
@@ -156,19 +156,23 @@ impl<'s> Connection<'s> {
         let work = async {
             let statement = self.statements.get(call.name, call.flags)?;
             let object = self.object()?;
-            let prepared = self.prepared(object, statement).await?;
-            let args = statement.params.iter().map(|param| arg(*param, &call.values));
+            // Behind a transaction pooler nothing is prepared.
+            if !self.shared.is_pgbouncer() {
+                self.prepared(object, statement).await?;
+            }
             self.progress.writing();
             let sent = async {
                 let mut rows = Vec::new();
-                let mut stream = pin!(object.query_raw(&prepared, args).await?);
+                let mut stream = pin!(self.query(call).await?);
                 while let Some(row) = stream.try_next().await? {
                     rows.push(row);
                 }
                 Ok(rows)
             };
-            let result = pin!(sent).await;
-            self.answered(&result);
+            let result: Result<_, Fault> = pin!(sent).await;
+            if !matches!(&result, Err(Fault::Sql(fault)) if remedy(fault) == Remedy::Lost) {
+                self.progress.connected();
+            }
             let read = result?.into_iter().try_for_each(&mut each);
             if read.is_err() {
                 // It is committed, and what came of each row cannot be told.
@@ -337,6 +341,40 @@ impl server::Connection for Connection<'_> {
             let result = object.execute_raw(&prepared, args).await;
             self.answered(&result);
             Ok(result?)
+        };
+        self.busily(pin!(work)).await
+    }
+
+    /// The lock is taken and left within the statement's transaction, so that it also holds behind a
+    /// transaction pooler.
+    async fn execute_alone(&mut self, call: Call<'_>) -> Result<Option<u64>, Fault> {
+        let mut deleted = None;
+        let each = |row: Row| {
+            let is_held: bool = row.try_get(0)?;
+            let rows: i64 = row.try_get(1)?;
+            deleted = is_held.then(|| u64::try_from(rows).unwrap_or(0));
+            Ok(())
+        };
+        self.execute_returning(&call.alone(), each).await?;
+        Ok(deleted)
+    }
+
+    async fn counted(&mut self, call: &Call<'_>) -> Result<u64, Fault> {
+        let mut count = 0_i64;
+        let each = |row: Row| {
+            count = row.try_get(0)?;
+            Ok(())
+        };
+        self.rows(call, each).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn facts(&mut self) -> Result<Facts, Fault> {
+        let work = async {
+            let mut facts = inspect::facts(self.object()?, &self.shared.options.table).await?;
+            let pooler = if self.shared.is_pgbouncer() { "yes" } else { "no" };
+            facts.settings.push(("transaction_pooler".into(), pooler.into()));
+            Ok(facts)
         };
         self.busily(pin!(work)).await
     }

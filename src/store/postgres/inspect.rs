@@ -7,8 +7,9 @@ use tokio_postgres::types::Type;
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
+use crate::store::facts::{Fact, facts as gathered};
 use crate::store::server::INSPECTING;
-use crate::table::{Schema, Table};
+use crate::table::{Facts, Schema, Table};
 
 /// A table's schema and what only PostgreSQL's statements need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,17 @@ pub(super) async fn find(
     }
     let indexes = indexes(client, &name).await?;
     Ok(Some(found(table, &columns, &indexes)?))
+}
+
+/// What the server says of itself and of the table.
+pub(super) async fn facts(client: &tokio_postgres::Client, table: &Table) -> Result<Facts, Fault> {
+    let name = DIALECT.quoted_path(table.name());
+    let sql = include_str!("../../../sql/postgres/inspect_facts.sql");
+    let id = table.session_id();
+    let rows = client.query_typed(sql, &[(&name, Type::TEXT), (&id, Type::TEXT)]).await?;
+    let fact = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+    let rows: Result<Vec<Fact>, Fault> = rows.iter().map(fact).collect();
+    Ok(gathered(rows?))
 }
 
 /// The error for a table that is not there.

@@ -17,12 +17,16 @@ use std::sync::Arc;
 pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
 use self::shared::Shared;
-use super::server::{Clear, Delete, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch, Write};
+use super::server::{
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch,
+    Write,
+};
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
-use crate::table::Schema;
+use crate::store::together::together;
+use crate::table::{Facts, Schema};
 
 /// Sessions in a PostgreSQL table, also one that a Rails app uses at the same time.
 ///
@@ -90,6 +94,11 @@ impl PostgresStore {
     }
 }
 
+/// The statements that make the table.
+pub(super) fn creation(builder: &PostgresBuilder) -> Result<Vec<String>> {
+    super::statements::creation(&builder.table, &statements::creating(&builder.table))
+}
+
 impl Store for PostgresStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         match &self.lanes {
@@ -143,6 +152,28 @@ impl Maintenance for PostgresStore {
 
     async fn clear(&self) -> Result<u64> {
         self.shared.run(Clear).await
+    }
+
+    async fn delete_alone(&self, keys: &[RowKey], filter: &Filter) -> Result<Option<u64>> {
+        self.shared.run(DeleteAlone { keys, filter }).await
+    }
+
+    async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
+        let all: Vec<_> = rows.iter().map(|(row, new_id)| self.rekey(row, new_id)).collect();
+        together(all).await
+    }
+
+    async fn save_all(&self, saves: &[Save]) -> Result<Vec<Saved>> {
+        let all: Vec<_> = saves.iter().map(|save| self.save(save)).collect();
+        together(all).await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        self.shared.run(Count).await.map(Some)
+    }
+
+    async fn facts(&self) -> Result<Facts> {
+        self.shared.run(AskFacts).await
     }
 }
 

@@ -13,12 +13,11 @@ use super::options::PostgresBuilder;
 use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
-use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
     Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
 };
-use crate::store::statements::{Name, Statements};
+use crate::store::statements::{Statements, creation};
 
 /// Operations in a batch: more would save nothing more, and wait longer.
 const COUNT: usize = 64;
@@ -247,13 +246,8 @@ impl Shared {
         if connection.has_table(&self.options.table).await? {
             return Ok(false);
         }
-        let statements = creating(&self.options.table);
-        let mut sql = String::new();
-        for name in [Name::Create, Name::IndexId, Name::IndexUpdated] {
-            sql.push_str(&statements.get(name, Flags::default())?.sql);
-            sql.push_str(";\n");
-        }
-        match connection.batch(&sql).await {
+        let sql = creation(&self.options.table, &creating(&self.options.table))?;
+        match connection.batch(&sql.join(";\n")).await {
             Ok(()) => Ok(true),
             // Somebody else may have made it meanwhile.
             Err(_) if connection.has_table(&self.options.table).await? => Ok(false),

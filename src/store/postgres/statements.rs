@@ -1,5 +1,7 @@
 //! PostgreSQL's statements: the files of `sql/postgres` and what only they name.
 
+use sha2::{Digest, Sha256};
+
 use super::inspect::Found;
 use crate::sql::Dialect;
 use crate::store::statements::{Files, Names, Statements, files, index_name};
@@ -49,9 +51,16 @@ fn names(table: &Table, found: &Found) -> Names {
         ("created_start", now(&found.created_type, "statement_timestamp()")),
         ("updated_start", now(&found.updated_type, "statement_timestamp()")),
         ("lock_bound", LOCK_BOUND.to_owned()),
+        ("lock_number", lock_number(table).to_string()),
         ("index_id", quoted(&index_name(table, table.session_id()))),
         ("index_updated", quoted(&index_name(table, "updated_at"))),
     ]
+}
+
+/// The number of the table's advisory lock, beside one that stands for the schema.
+fn lock_number(table: &Table) -> i32 {
+    let digest = Sha256::digest(format!("sqlbypass tasks {}", table.name()));
+    i32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 /// Columns without a zone hold UTC, as Rails writes them.

@@ -6,6 +6,7 @@ mod lanes;
 mod many;
 mod operations;
 mod progress;
+mod tasks;
 mod tries;
 
 use std::sync::Arc;
@@ -17,12 +18,14 @@ pub(in crate::store) use self::operations::{
     Clear, Delete, Destroy, Find, INSPECTING, Inspect, Operation, Rekey, Rows, Touch, Write,
 };
 pub(in crate::store) use self::progress::Progress;
+pub(in crate::store) use self::tasks::{AskFacts, Count, DeleteAlone};
 pub(in crate::store) use self::tries::{Remedy, Tries};
 use super::call::Call;
 use super::lane::Change;
 use super::statements::Statements;
 use crate::error::Error;
 use crate::record::{Record, Row, Saved};
+use crate::table::Facts;
 
 /// A connection that was taken for one operation, with the statements that fit the table.
 pub(in crate::store) trait Connection: Send {
@@ -62,6 +65,19 @@ pub(in crate::store) trait Connection: Send {
     /// Runs a statement that writes, as a transaction of its own; the number of rows it met.
     fn execute(&mut self, call: &Call<'_>)
     -> impl Future<Output = Result<u64, Self::Fault>> + Send;
+
+    /// Runs `delete` while nobody else holds the table's lock; `None` when somebody does.
+    fn execute_alone(
+        &mut self,
+        call: Call<'_>,
+    ) -> impl Future<Output = Result<Option<u64>, Self::Fault>> + Send;
+
+    /// Runs `count`.
+    fn counted(&mut self, call: &Call<'_>)
+    -> impl Future<Output = Result<u64, Self::Fault>> + Send;
+
+    /// What the server says of itself and of the table.
+    fn facts(&mut self) -> impl Future<Output = Result<Facts, Self::Fault>> + Send;
 
     /// Runs changes of one class on different ids in one transaction. No answer for what has to be
     /// asked singly: its own statement tells why it was not applied.

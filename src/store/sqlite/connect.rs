@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
@@ -12,11 +12,11 @@ use rusqlite::wal::CheckpointMode;
 
 use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
-use super::statements::statements;
+use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
-use crate::sql::Flags;
-use crate::store::statements::{Name, Statements, split};
-use crate::table::{Schema, Table};
+use crate::store::facts::{Fact, facts};
+use crate::store::statements::{Statements, creation, split};
+use crate::table::{Facts, Schema, Table};
 
 /// Statements that a connection keeps prepared: all variants that a service uses.
 const PREPARED: usize = 64;
@@ -150,6 +150,23 @@ impl Connection {
         Ok(statements)
     }
 
+    /// What the database says of itself and of the table.
+    pub(super) fn facts(&self) -> Result<Facts, Fault> {
+        let table = &self.shared.options.table;
+        let (database, bare) = split(table);
+        let mut statement =
+            self.raw.prepare(include_str!("../../../sql/sqlite/inspect_facts.sql"))?;
+        let rows = statement.query_map((bare, database, table.session_id()), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let mut rows: Vec<Fact> = rows.collect::<rusqlite::Result<_>>()?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        rows.push(("clock".into(), String::new(), now.as_micros().to_string()));
+        let mode: String = self.raw.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        rows.push(("setting".into(), "journal_mode".into(), mode));
+        Ok(facts(rows))
+    }
+
     /// Makes the table and its indexes if the table is missing.
     pub(super) fn create_table(&self) -> Result<bool> {
         let doing = "creating the sessions table";
@@ -157,16 +174,13 @@ impl Connection {
         if has_table(&self.raw, table)? {
             return Ok(false);
         }
-        let key = table.named_primary_key().unwrap_or("id").to_owned();
-        let schema = Schema { primary_key: Some(key), ..Schema::default() };
-        let statements = statements(table, schema);
+        let statements = creating(table);
         let make = || -> Result<bool> {
             if has_table(&self.raw, table)? {
                 return Ok(false);
             }
-            for name in [Name::Create, Name::IndexId, Name::IndexUpdated] {
-                let sql = &statements.get(name, Flags::default())?.sql;
-                self.raw.execute_batch(sql).map_err(|fault| error(doing, &fault))?;
+            for sql in creation(table, &statements)? {
+                self.raw.execute_batch(&sql).map_err(|fault| error(doing, &fault))?;
             }
             Ok(true)
         };

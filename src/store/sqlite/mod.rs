@@ -36,7 +36,7 @@ use super::{Maintenance, Store};
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update};
-use crate::table::Schema;
+use crate::table::{Facts, Schema};
 
 /// Sessions in a SQLite file, also one that a Rails app has open at the same time.
 ///
@@ -184,6 +184,11 @@ impl SqliteStore {
     }
 }
 
+/// The statements that make the table.
+pub(super) fn creation(builder: &SqliteBuilder) -> Result<Vec<String>> {
+    super::statements::creation(&builder.table, &statements::creating(&builder.table))
+}
+
 impl Store for SqliteStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
         let inner = &self.0;
@@ -276,6 +281,43 @@ impl Maintenance for SqliteStore {
         let doing = "clearing the sessions table";
         self.write(doing, Company::None, move |connection| connection.run(doing, operations::clear))
             .await
+    }
+
+    async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
+        let doing = "re-keying rows";
+        let rows = rows.to_vec();
+        self.write(doing, Company::None, move |connection| {
+            connection.run(doing, |raw, statements| {
+                operations::together(raw, &rows, |raw, (row, new_id)| {
+                    operations::rekey(raw, statements, row, new_id)
+                })
+            })
+        })
+        .await
+    }
+
+    async fn save_all(&self, saves: &[Save]) -> Result<Vec<Saved>> {
+        let doing = "saving sessions";
+        let saves = saves.to_vec();
+        self.write(doing, Company::None, move |connection| {
+            connection.run(doing, |raw, statements| {
+                operations::together(raw, &saves, |raw, save| {
+                    operations::save(raw, statements, save)
+                })
+            })
+        })
+        .await
+    }
+
+    async fn count(&self) -> Result<Option<u64>> {
+        let doing = "counting rows";
+        self.read_blocking(doing, move |connection| connection.run(doing, operations::count))
+            .await
+            .map(Some)
+    }
+
+    async fn facts(&self) -> Result<Facts> {
+        self.read_blocking("asking the database about itself", Connection::facts).await
     }
 }
 

@@ -123,22 +123,17 @@ pub(super) fn scan(
     Ok(found)
 }
 
-/// Deletes in one transaction, so that a batch costs one fsync.
 pub(super) fn delete(
     connection: &Connection,
     statements: &Statements,
     keys: &[RowKey],
     filter: &Filter,
 ) -> Result<u64, Fault> {
-    let transaction =
-        rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
-    let mut deleted = 0;
-    for key in keys {
+    let deleted = together(connection, keys, |connection, key| {
         let call = Call::delete(statements, std::slice::from_ref(key), filter)?;
-        deleted += execute(&transaction, statements, &call)?;
-    }
-    transaction.commit()?;
-    Ok(deleted)
+        execute(connection, statements, &call)
+    })?;
+    Ok(deleted.into_iter().sum())
 }
 
 pub(super) fn rekey(
@@ -153,6 +148,27 @@ pub(super) fn rekey(
         Err(Fault::Sql(fault)) if is_duplicate(&fault) => Ok(Saved::Duplicate),
         Err(fault) => Err(fault),
     }
+}
+
+/// Runs this for each item in one transaction, so that a batch costs one fsync.
+pub(super) fn together<I, T>(
+    connection: &Connection,
+    items: &[I],
+    each: impl Fn(&Connection, &I) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
+    let done = items.iter().map(|item| each(&transaction, item)).collect::<Result<_, Fault>>()?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+pub(super) fn count(connection: &Connection, statements: &Statements) -> Result<u64, Fault> {
+    let call = Call::count();
+    let mut statement = prepared(connection, statements, &call, &Clock::new(&call.values))?;
+    let mut rows = statement.raw_query();
+    let count: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 pub(super) fn clear(connection: &Connection, statements: &Statements) -> Result<u64, Fault> {

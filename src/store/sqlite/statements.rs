@@ -7,6 +7,12 @@ use crate::table::{Schema, Table};
 const DIALECT: Dialect = Dialect { quote: '"', placeholder: '?', numbered: true };
 const FILES: Files = files!("sqlite");
 
+/// Statements that make the table.
+pub(super) fn creating(table: &Table) -> Statements {
+    let key = table.named_primary_key().unwrap_or("id").to_owned();
+    statements(table, Schema { primary_key: Some(key), ..Schema::default() })
+}
+
 pub(super) fn statements(table: &Table, schema: Schema) -> Statements {
     let (database, bare) = split(table);
     let database = database.map_or(String::new(), |name| format!("{}.", DIALECT.quoted(name)));

@@ -14,6 +14,7 @@ use sqlbypass::{Error, Result};
 use tokio::net::TcpListener;
 
 use super::answer::Answer;
+use crate::signals::Signals;
 
 /// The longest that a client may take for a request's head, and that a connection may idle.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -70,51 +71,5 @@ where
         () = connections.shutdown() => {}
         () = tokio::time::sleep(GRACE) => {}
         () = signals.next() => {}
-    }
-}
-
-/// SIGTERM and Ctrl-C, heard from the moment this is made.
-#[cfg(unix)]
-pub(super) struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    pub(super) fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let listen = |kind| {
-            signal(kind).map_err(|fault| Error::config("listening for signals", fault.to_string()))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-pub(super) struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    pub(super) fn listen() -> Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sqlbypass::{AnyStore, CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager};
 
-use self::listener::Signals;
+use crate::signals::Signals;
 
 /// What `--help` says of the API; the whole is in `api.rs`.
 const API: &str = "\

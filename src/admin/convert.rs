@@ -1,0 +1,227 @@
+//! Convert: from one format of the data column to the other.
+
+use bytes::Bytes;
+
+use super::walk::{Ended, Pace, RowName, Walk, Watch, lookup, patiently};
+use crate::codec::{Conversion, Serializer};
+use crate::error::{Error, Result};
+use crate::id::StoredId;
+use crate::record::{Guard, Row, Save, Saved, Update};
+use crate::store::Maintenance;
+
+/// How often a row that changes all the time is read and converted anew.
+const TRIES: u32 = 5;
+/// So many refused rows are named; the others are counted.
+const NAMED: usize = 1_000;
+
+/// The format that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// What Rails' `json` and `hybrid` write and `hybrid` reads.
+    Json,
+    /// What Rails' `marshal` reads and writes and `hybrid` reads.
+    Marshal,
+}
+
+/// What [`convert`] is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// The format that is wanted.
+    pub to: Target,
+    /// What wrote the rows that are no Marshal: [`Serializer::Null`] for plain objects.
+    pub from: Serializer,
+    /// Converts also what JSON cannot say, as [`Hybrid::lossy`](crate::Hybrid::lossy) does.
+    pub lossy: bool,
+    /// How to go over the table; by default 200 rows at once.
+    pub pace: Pace,
+    /// Only counts, and names what would be refused.
+    pub dry_run: bool,
+}
+
+impl ConvertOptions {
+    /// Converts to this format, without loss.
+    pub fn new(to: Target) -> Self {
+        let pace = Pace { batch: 200, ..Pace::default() };
+        Self { to, from: Serializer::Hybrid, lossy: false, pace, dry_run: false }
+    }
+}
+
+/// A row that was left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Which row; never by its session's id.
+    pub row: RowName,
+    /// Why, without its data.
+    pub problem: String,
+}
+
+/// What [`convert`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConvertReport {
+    /// Rows looked at.
+    pub seen: u64,
+    /// Rows converted; in a dry run those that would be.
+    pub converted: u64,
+    /// Rows that were in the format already, or hold nothing.
+    pub already: u64,
+    /// Rows that cannot be read, or not be converted without loss; they are as they were.
+    pub refused: u64,
+    /// The first thousand of these.
+    pub refusals: Vec<Refusal>,
+    /// Rows that were destroyed meanwhile, or are past their expiry.
+    pub gone: u64,
+    /// Rows that somebody else kept changing.
+    pub busy: u64,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Converts the data column of every row, in guarded batches: a row is written only while it holds
+/// what was read, and read anew when somebody else has changed it. `updated_at` is left alone.
+///
+/// What JSON has no counterpart for is told in [`Hybrid`](crate::Hybrid): symbols become strings
+/// and times text, as in Rails; a row with anything else is refused, unless loss is allowed. Have
+/// every service read both formats first (`hybrid`), and converted rows come back in the old format
+/// only from a service that writes it.
+///
+/// # Errors
+///
+/// When the database fails; then what was converted before is converted.
+pub async fn convert<S: Maintenance>(
+    store: &S,
+    options: &ConvertOptions,
+    watch: impl Watch,
+) -> Result<ConvertReport> {
+    let conversion = Conversion {
+        to_marshal: options.to == Target::Marshal,
+        from: options.from,
+        lossy: options.lossy,
+        in_json: store.inspect().await?.data_type.contains("json"),
+    };
+    let mut report = ConvertReport::default();
+    let mut walk = Walk::start(store, &options.pace, true, watch).await?;
+    while let Some(rows) = walk.next().await? {
+        let before = report.converted;
+        let mut changed = Vec::new();
+        for (at, row) in rows.iter().enumerate() {
+            match step(conversion, row) {
+                Ok(Some(change)) => changed.push((walk.name(row, at), change)),
+                Ok(None) => report.already += 1,
+                Err(error) => report.refuse(walk.name(row, at), &error),
+            }
+        }
+        if options.dry_run {
+            report.converted += changed.len() as u64;
+        } else {
+            write(store, conversion, changed, &mut report).await?;
+        }
+        walk.changed(report.converted - before);
+    }
+    let (progress, ended) = walk.finish();
+    Ok(ConvertReport { seen: progress.seen, ended, ..report })
+}
+
+impl ConvertReport {
+    fn refuse(&mut self, row: RowName, error: &Error) {
+        self.refused += 1;
+        if self.refusals.len() < NAMED {
+            self.refusals.push(Refusal { row, problem: error.to_string() });
+        }
+    }
+}
+
+/// A row's data before and after.
+struct Change {
+    id: StoredId,
+    from: Bytes,
+    to: Bytes,
+}
+
+impl Change {
+    fn save(&self) -> Save {
+        let guard = Guard::Data(Some(self.from.clone()));
+        let update = Update { guard, touch: false, ..Update::new(self.id) };
+        Save::Update(update.data(self.to.clone()))
+    }
+}
+
+/// What to write; `None` if nothing.
+fn step(conversion: Conversion, row: &Row) -> Result<Option<Change>> {
+    let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) else { return Ok(None) };
+    let Some(to) = conversion.run(data)? else { return Ok(None) };
+    let id = StoredId::parse(row.stored_id.as_bytes()).ok_or_else(|| {
+        Error::value("converting a session", "its id has not the shape of a session's id")
+    })?;
+    Ok(Some(Change { id, from: data.clone(), to }))
+}
+
+async fn write<S: Maintenance>(
+    store: &S,
+    conversion: Conversion,
+    mut changed: Vec<(RowName, Change)>,
+    report: &mut ConvertReport,
+) -> Result<()> {
+    for _ in 0..TRIES {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let saves: Vec<Save> = changed.iter().map(|(_, change)| change.save()).collect();
+        let saved = match patiently!(store.save_all(&saves)) {
+            // One that does not fit the column must not hold back the others.
+            Err(error) if error.is_overflow() => singly(store, &mut changed, report).await?,
+            saved => saved?,
+        };
+        let mut again = Vec::new();
+        for ((name, change), saved) in changed.into_iter().zip(saved) {
+            match saved {
+                Saved::Applied => report.converted += 1,
+                Saved::Gone | Saved::Duplicate => report.gone += 1,
+                Saved::Conflict => match anew(store, conversion, change.id).await {
+                    Ok(Some(change)) => again.push((name, change)),
+                    Ok(None) => report.already += 1,
+                    Err(error) if error.is_value() || error.is_decode() => {
+                        report.refuse(name, &error);
+                    }
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        changed = again;
+    }
+    report.busy += changed.len() as u64;
+    Ok(())
+}
+
+/// Saves one by one; those that are refused are taken out.
+async fn singly<S: Maintenance>(
+    store: &S,
+    changed: &mut Vec<(RowName, Change)>,
+    report: &mut ConvertReport,
+) -> Result<Vec<Saved>> {
+    let mut saved = Vec::new();
+    for (name, change) in std::mem::take(changed) {
+        match patiently!(store.save(&change.save())) {
+            Err(error) if error.is_overflow() => report.refuse(name, &error),
+            outcome => {
+                saved.push(outcome?);
+                changed.push((name, change));
+            }
+        }
+    }
+    Ok(saved)
+}
+
+/// Reads and converts a row that somebody else has changed.
+async fn anew<S: Maintenance>(
+    store: &S,
+    conversion: Conversion,
+    id: StoredId,
+) -> Result<Option<Change>> {
+    let Some(lookup) = lookup(id) else { return Ok(None) };
+    let Some(record) = patiently!(store.find(&lookup))? else { return Ok(None) };
+    let Some(data) = record.data.filter(|data| !data.is_empty()) else { return Ok(None) };
+    let Some(to) = conversion.run(&data)? else { return Ok(None) };
+    Ok(Some(Change { id: record.id, from: data, to }))
+}

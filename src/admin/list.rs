@@ -1,0 +1,111 @@
+//! List: which sessions there are, without their ids.
+
+use std::time::SystemTime;
+
+use super::upgrade::is_secured;
+use super::walk::{Pace, RowName, Walk, Watch, lookup, patiently};
+use crate::codec::{Document, Serializer};
+use crate::error::Result;
+use crate::id::StoredId;
+use crate::rails::WardenUser;
+use crate::record::Row;
+use crate::store::Maintenance;
+use crate::value::{Value, ValueRef};
+
+/// What [`list`] is to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListOptions {
+    /// At most so many, those that were used last; 20 by default.
+    pub limit: usize,
+    /// How the data is written, for the user's name.
+    pub serializer: Serializer,
+    /// How to go over the table.
+    pub pace: Pace,
+}
+
+impl Default for ListOptions {
+    fn default() -> Self {
+        Self { limit: 20, serializer: Serializer::Hybrid, pace: Pace::default() }
+    }
+}
+
+/// A session as people may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its row; never its id.
+    pub row: RowName,
+    /// When it began.
+    pub created_at: Option<SystemTime>,
+    /// When it was last saved or touched.
+    pub updated_at: Option<SystemTime>,
+    /// Bytes of its data.
+    pub size: u64,
+    /// Whether its id is stored as a digest.
+    pub secured: bool,
+    /// Who is logged in by Devise: the id, with the scope before it where that is not `user`.
+    pub user: Option<String>,
+}
+
+/// The sessions that were used last, the latest first. It reads every row, and the data of those that
+/// it shows.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn list<S: Maintenance>(
+    store: &S,
+    options: &ListOptions,
+    watch: impl Watch,
+) -> Result<Vec<Listed>> {
+    let mut latest: Vec<(RowName, Row)> = Vec::new();
+    let mut walk = Walk::start(store, &options.pace, false, watch).await?;
+    while let Some(rows) = walk.next().await? {
+        let named = rows.into_iter().enumerate().map(|(at, row)| (walk.name(&row, at), row));
+        latest.extend(named);
+        keep(&mut latest, options.limit);
+    }
+    let codec = options.serializer.codec()?;
+    let mut listed = Vec::with_capacity(latest.len());
+    for (row, found) in latest {
+        let record = match StoredId::parse(found.stored_id.as_bytes()).and_then(lookup) {
+            Some(lookup) => patiently!(store.find(&lookup))?,
+            None => None,
+        };
+        // What cannot be decoded has no user that could be told.
+        let user = record.and_then(|record| codec.open(record.data).ok());
+        listed.push(Listed {
+            row,
+            created_at: found.created_at,
+            updated_at: found.updated_at,
+            size: found.size,
+            secured: is_secured(&found.stored_id),
+            user: user.and_then(|document| self::user(&*document)),
+        });
+    }
+    Ok(listed)
+}
+
+/// Keeps the latest.
+fn keep(rows: &mut Vec<(RowName, Row)>, limit: usize) {
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.updated_at.or(row.created_at)));
+    rows.truncate(limit);
+}
+
+fn user(document: &dyn Document) -> Option<String> {
+    document.keys().into_iter().find_map(|key| {
+        let scope = key.strip_prefix("warden.user.")?.strip_suffix(".key")?;
+        let value = document.get(key).ok()?.map(ValueRef::to_value)?.ok()?;
+        let user = WardenUser::from_session(&value)?;
+        let columns: Option<Vec<String>> = user.columns().iter().map(text).collect();
+        let id = columns?.join(",");
+        Some(if scope == "user" { id } else { format!("{scope}:{id}") })
+    })
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value.as_i64() {
+        Some(number) => Some(number.to_string()),
+        None => value.as_str().map(str::to_owned),
+    }
+}

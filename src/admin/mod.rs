@@ -1,0 +1,50 @@
+//! What the operator of a sessions table does: make, trim, clear, upgrade, convert, look.
+//!
+//! Each task is a function that goes over the table in short batches by primary key, beside live
+//! traffic, and answers with a report. It calls the [`Watch`] that it is given between two batches;
+//! that one may show the progress, and stop the task. Dropping the future stops it as well. A task that was
+//! stopped or killed can be run again: what is done is not done twice.
+//!
+//! The command line (`sqlbypass trim`, …) is made of these functions.
+//!
+//! # Examples
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use std::ops::ControlFlow;
+//! use std::time::Duration;
+//! use sqlbypass::SqliteStore;
+//! use sqlbypass::admin::{TrimOptions, trim};
+//!
+//! let store = SqliteStore::builder(":memory:").create(true).open().await?;
+//! let options =
+//!     TrimOptions { older_than: Duration::from_secs(14 * 86_400), ..TrimOptions::default() };
+//! let report = trim(&store, &options, |_| ControlFlow::Continue(())).await?;
+//! assert_eq!(report.deleted, 0);
+//! # Ok::<(), sqlbypass::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod clear;
+mod clock;
+mod convert;
+mod doctor;
+mod list;
+mod show;
+mod stats;
+mod trim;
+mod trimmer;
+mod upgrade;
+mod walk;
+
+pub use clear::{ClearOptions, ClearReport, clear};
+pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert};
+pub use doctor::{DoctorOptions, Finding, Severity, doctor};
+pub use list::{ListOptions, Listed, list};
+pub use show::{Shown, Which, show};
+pub use stats::{Stats, StatsOptions, stats};
+pub use trim::{By, TrimOptions, TrimReport, days, trim};
+pub use trimmer::Trimmer;
+pub use upgrade::{UpgradeOptions, UpgradeReport, upgrade};
+pub use walk::{Ended, Pace, Progress, RowName, Watch};

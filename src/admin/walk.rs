@@ -1,0 +1,248 @@
+//! The way over the table that all tasks share.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::id::{SessionId, StoredId};
+use crate::record::{Filter, Lookup, Row, RowKey, Scan, Timeouts};
+use crate::store::Maintenance;
+
+/// A statement takes no more keys on any database.
+const MAX_BATCH: u32 = 10_000;
+/// How often a step is tried again that failed for a passing reason, and the first wait between.
+const TRIES: u32 = 4;
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Runs a step that may be repeated, again while it fails for a passing reason.
+macro_rules! patiently {
+    ($step:expr) => {{
+        let mut tries = 0;
+        loop {
+            match $step.await {
+                Err(error) if $crate::admin::walk::is_worth_a_try(&error, tries) => {
+                    tokio::time::sleep($crate::admin::walk::wait(tries)).await;
+                    tries += 1;
+                }
+                result => break result,
+            }
+        }
+    }};
+}
+pub(super) use patiently;
+
+/// How a task goes over the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Rows that are read, and at most changed, at once; 1,000 by default, at most 10,000.
+    pub batch: u32,
+    /// Rest between two batches; none by default.
+    pub pause: Duration,
+    /// The task ends between two batches once this time has passed.
+    pub at_most: Option<Duration>,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { batch: 1_000, pause: Duration::ZERO, at_most: None }
+    }
+}
+
+/// How far a task has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows looked at.
+    pub seen: u64,
+    /// Rows changed or deleted; in a dry run those that would be.
+    pub changed: u64,
+    /// Rows that the table had at the beginning, where the store counts.
+    pub total: Option<u64>,
+}
+
+/// Is told of the progress between two batches, and may stop the task there.
+pub trait Watch: FnMut(&Progress) -> ControlFlow<()> + Send {}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Watch for F {}
+
+/// Why a task ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ended {
+    /// It has seen the whole table.
+    #[default]
+    Done,
+    /// Its watch stopped it.
+    Stopped,
+    /// Its time was up.
+    OutOfTime,
+    /// Another process is at the same task.
+    Elsewhere,
+}
+
+/// What people may call a row by: its primary key or, where that is the session's id, its place in
+/// the order of the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowName(String);
+
+impl RowName {
+    /// Names a row that is the `place`th, counted from one.
+    pub(super) fn new(row: &Row, place: u64) -> Self {
+        match &row.key {
+            RowKey::Int(key) => Self(key.to_string()),
+            RowKey::Text(key) if !is_id(key, &row.stored_id) => Self(key.to_string()),
+            RowKey::Text(_) => Self(format!("#{place}")),
+        }
+    }
+}
+
+/// Whether a key holds the id, as text or as hex.
+fn is_id(key: &str, id: &str) -> bool {
+    key == id || key.eq_ignore_ascii_case(&const_hex::encode(id))
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A walk over the table in batches.
+pub(super) struct Walk<'a, S, W> {
+    store: &'a S,
+    pace: &'a Pace,
+    watch: W,
+    begun: Instant,
+    with_data: bool,
+    after: Option<RowKey>,
+    /// Rows of the batch that is being worked on.
+    pending: u64,
+    is_last: bool,
+    progress: Progress,
+    ended: Option<Ended>,
+}
+
+impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
+    pub(super) async fn start(
+        store: &'a S,
+        pace: &'a Pace,
+        with_data: bool,
+        watch: W,
+    ) -> Result<Self> {
+        let begun = Instant::now();
+        // A table too large to be counted by the deadline is walked all the same.
+        let total = match store.count().await {
+            Err(error) if error.is_timeout() => None,
+            total => total?,
+        };
+        let progress = Progress { total, ..Progress::default() };
+        let (after, pending, is_last, ended) = (None, 0, false, None);
+        Ok(Self { store, pace, watch, begun, with_data, after, pending, is_last, progress, ended })
+    }
+
+    /// The next rows; `None` when the task has ended.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>> {
+        self.progress.seen += std::mem::take(&mut self.pending);
+        if self.ended.is_none() {
+            self.ended = self.end();
+        }
+        if self.ended.is_some() {
+            return Ok(None);
+        }
+        if self.after.is_some() && !self.pace.pause.is_zero() {
+            tokio::time::sleep(self.pace.pause).await;
+        }
+        let limit = self.pace.batch.clamp(1, MAX_BATCH);
+        let scan = Scan {
+            after: self.after.take(),
+            limit,
+            filter: Filter::default(),
+            with_data: self.with_data,
+        };
+        let rows = patiently!(self.store.scan(&scan))?;
+        self.pending = rows.len() as u64;
+        self.is_last = self.pending < u64::from(limit);
+        self.after = rows.last().map(|row| row.key.clone()).or(scan.after);
+        Ok(Some(rows))
+    }
+
+    fn end(&mut self) -> Option<Ended> {
+        if self.is_last {
+            self.progress.total = self.progress.total.map(|_| self.progress.seen);
+        }
+        let told = (self.watch)(&self.progress);
+        if self.is_last {
+            return Some(Ended::Done);
+        }
+        if told.is_break() {
+            return Some(Ended::Stopped);
+        }
+        let is_up = self.pace.at_most.is_some_and(|time| self.begun.elapsed() >= time);
+        is_up.then_some(Ended::OutOfTime)
+    }
+
+    /// Counts rows that were changed.
+    pub(super) fn changed(&mut self, rows: u64) {
+        self.progress.changed += rows;
+    }
+
+    /// The name of the row at this place of the current batch.
+    pub(super) fn name(&self, row: &Row, at: usize) -> RowName {
+        RowName::new(row, self.progress.seen + at as u64 + 1)
+    }
+
+    /// Ends the walk before the next batch; the current one was not worked on.
+    pub(super) fn leave(&mut self, why: Ended) {
+        self.pending = 0;
+        self.ended = Some(why);
+    }
+
+    /// What was done, and why it ended.
+    pub(super) fn finish(self) -> (Progress, Ended) {
+        (self.progress, self.ended.unwrap_or_default())
+    }
+}
+
+/// Whether a step that failed so may succeed a little later.
+pub(super) fn is_worth_a_try(error: &Error, tries: u32) -> bool {
+    let is_passing = error.is_timeout()
+        || error.is_unavailable()
+        || error.is_overloaded()
+        || error.is_unknown_outcome();
+    is_passing && tries + 1 < TRIES
+}
+
+pub(super) fn wait(tries: u32) -> Duration {
+    WAIT * 2_u32.pow(tries)
+}
+
+/// A lookup that finds the row of this id.
+pub(super) fn lookup(id: StoredId) -> Option<Lookup> {
+    let timeouts = Timeouts::default();
+    match id {
+        StoredId::Private(private) => Some(Lookup { private, legacy: None, timeouts }),
+        StoredId::Legacy(legacy) => {
+            let public = SessionId::parse(legacy.as_bytes())?;
+            Some(Lookup { private: public.private(), legacy: Some(legacy), timeouts })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key: RowKey, id: &str) -> Row {
+        let (data, created_at, updated_at) = (None, None, None);
+        Row { key, stored_id: id.into(), size: 0, data, created_at, updated_at }
+    }
+
+    #[test]
+    fn a_row_is_never_named_by_its_id() {
+        let text = |key: &str| RowKey::Text(key.into());
+        let name = |key, id| RowName::new(&row(key, id), 7).to_string();
+        assert_eq!(name(RowKey::Int(5), "abc"), "5");
+        assert_eq!(name(text("uuid"), "abc"), "uuid");
+        assert_eq!(name(text("abc"), "abc"), "#7");
+        assert_eq!(name(text("616263"), "abc"), "#7");
+    }
+}

@@ -1,0 +1,72 @@
+//! `sqlbypass clear`.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use clap::Args;
+use serde_json::json;
+use sqlbypass::Maintenance as _;
+use sqlbypass::admin::{self, ClearOptions, Pace};
+
+use super::database::Database;
+use super::output::answer;
+use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sqlbypass clear --yes --database sqlite://app.db
+  sqlbypass clear --dry-run --format json --database postgres://app@db/shop
+
+Everybody is logged out. Sessions that begin while it works may stay.";
+
+/// Delete every session
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Asks, clears and reports.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let asks = !(options.yes || options.pace.dry_run);
+    if asks && !std::io::stdin().is_terminal() {
+        let problem = "clear deletes every session: say --yes, or --dry-run to count them";
+        return Err(Failure::Usage(problem.into()));
+    }
+    block_on(work(options, asks))
+}
+
+async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
+    let store = options.database.open().await?;
+    if asks && !is_wanted(store.count().await?) {
+        return Err(Failure::Usage("nothing was deleted".into()));
+    }
+    let format = options.database.format;
+    let mut watcher = Watcher::start("deleted", format)?;
+    let pace = options.pace.pace(&Pace::default(), &options.database);
+    let clear = ClearOptions { pace, dry_run: options.pace.dry_run };
+    let report = admin::clear(&store, &clear, watcher.watch()).await;
+    watcher.end();
+    let report = report?;
+    store.close().await?;
+    let (words, word) = ending(report.ended);
+    let verb = if clear.dry_run { "would delete" } else { "deleted" };
+    let text = format!("{verb} {} sessions{words}", report.deleted);
+    let json = json!({"deleted": report.deleted, "ended": word, "dry_run": clear.dry_run});
+    answer(format, &text, &json)?;
+    check(report.ended)
+}
+
+fn is_wanted(rows: Option<u64>) -> bool {
+    let rows = rows.map_or("all".to_owned(), |rows| rows.to_string());
+    let mut out = std::io::stderr();
+    let _ = write!(out, "Delete {rows} sessions? Type yes: ").and_then(|()| out.flush());
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes"
+}

@@ -1,0 +1,83 @@
+//! Which table, in which database.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use sqlbypass::{AnyBuilder, AnyStore, Serializer, SqliteStore, Table};
+
+use crate::failure::Failure;
+
+/// A service has five seconds; a task can wait.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Which table, in which database
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Database")]
+pub(crate) struct Database {
+    /// Where the sessions are: sqlite://FILE, or postgres:// or mysql://, then
+    /// USER:PASSWORD@HOST/DATABASE
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database: String,
+    /// The table; a dot separates its schema
+    #[arg(long, value_name = "NAME", default_value = "sessions")]
+    table: String,
+    /// The column of the ids
+    #[arg(long, value_name = "NAME", default_value = "session_id")]
+    session_id_column: String,
+    /// The column of the data
+    #[arg(long, value_name = "NAME", default_value = "data")]
+    data_column: String,
+    /// The primary key, where the table does not tell
+    #[arg(long, value_name = "NAME")]
+    primary_key: Option<String>,
+    /// What Rails calls the serializer: marshal, json, hybrid or null
+    #[arg(long, default_value = "hybrid")]
+    pub(super) serializer: Serializer,
+    /// How to answer
+    #[arg(long, value_enum, default_value = "text")]
+    pub(super) format: Format,
+}
+
+/// For people or for programs
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+impl Database {
+    /// The table by its names.
+    pub(super) fn table(&self) -> Result<Table, Failure> {
+        let table = || {
+            let table = Table::new(&*self.table)?
+                .session_id_column(&*self.session_id_column)?
+                .data_column(&*self.data_column)?;
+            match &self.primary_key {
+                Some(name) => table.primary_key(&**name),
+                None => Ok(table),
+            }
+        };
+        table().map_err(Failure::usage)
+    }
+
+    /// Whether there is one writer at a time.
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.database.starts_with("sqlite:")
+    }
+
+    /// Settings for a store.
+    pub(super) fn builder(&self) -> Result<AnyBuilder, Failure> {
+        let url = &*self.database;
+        let builder = match self.is_sqlite() {
+            // A file that is walked over once is not worth the memory that maps it.
+            true => SqliteStore::url(url).map(|builder| builder.mmap_size(0).into()),
+            false => AnyStore::url(url),
+        };
+        Ok(builder.map_err(Failure::usage)?.table(self.table()?).deadline(DEADLINE))
+    }
+
+    /// Opens a table that is there.
+    pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
+        Ok(self.builder()?.open().await?)
+    }
+}

@@ -1,0 +1,32 @@
+//! What a command answers, on standard output.
+
+use std::io::Write as _;
+
+use serde_json::Value as Json;
+use sqlbypass::Error;
+
+use super::database::Format;
+use crate::failure::Failure;
+
+/// Writes lines of text, or one line of JSON.
+pub(super) fn answer(format: Format, text: &str, json: &Json) -> Result<(), Failure> {
+    match format {
+        Format::Text => print(text),
+        Format::Json => print(&json.to_string()),
+    }
+}
+
+/// Writes to standard output, with a line's end.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let written = write!(out, "{text}{end}").and_then(|()| out.flush());
+    Ok(written.map_err(|fault| {
+        Error::unavailable("writing standard output", "the pipe failed").caused_by(fault)
+    })?)
+}
+
+/// A line of warning on standard error.
+pub(super) fn warn(text: &str) {
+    crate::complain(&format_args!("warning: {text}"));
+}

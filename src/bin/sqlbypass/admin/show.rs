@@ -1,0 +1,78 @@
+//! `sqlbypass show`.
+
+use std::io::Read as _;
+
+use clap::Args;
+use serde_json::json;
+use sqlbypass::admin::{self, Which};
+use sqlbypass::{Error, SessionId};
+
+use super::database::Database;
+use super::output::answer;
+use super::task::block_on;
+use super::time::rfc3339;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sqlbypass show --row 42 --database sqlite://app.db
+  sqlbypass show --database postgres://app@db/shop <cookie.txt
+
+The cookie's value is read from standard input, where no list of processes and no shell's history
+shows it. What JSON cannot say is replaced.";
+
+/// Longer texts are no cookie's value.
+const MAX_ID: u64 = 8_192;
+
+/// Show one session, decoded
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The row, as `list` names it; without it the cookie's value is read from standard input
+    #[arg(long)]
+    row: Option<i64>,
+    /// Show secrets too
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Finds and shows.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let which = match options.row {
+        Some(row) => Which::Row(row),
+        None => Which::Session(id()?),
+    };
+    block_on(work(options, &which))
+}
+
+async fn work(options: &Options, which: &Which) -> Result<(), Failure> {
+    let store = options.database.open().await?;
+    let shown = admin::show(&store, which, options.database.serializer, options.reveal).await?;
+    store.close().await?;
+    let Some(shown) = shown else {
+        crate::complain(&"there is no such session");
+        return Err(Failure::Told);
+    };
+    let json = json!({
+        "row": shown.row.map(|row| row.to_string()),
+        "created_at": shown.created_at.and_then(rfc3339),
+        "updated_at": shown.updated_at.and_then(rfc3339),
+        "size": shown.size,
+        "secured": shown.secured,
+        "data": shown.data,
+    });
+    answer(options.database.format, &format!("{json:#}"), &json)
+}
+
+fn id() -> Result<SessionId, Failure> {
+    let mut text = Vec::new();
+    let read = std::io::stdin().lock().take(MAX_ID).read_to_end(&mut text);
+    read.map_err(|fault| {
+        Error::unavailable("reading standard input", "the pipe failed").caused_by(fault)
+    })?;
+    SessionId::parse(text.trim_ascii()).ok_or_else(|| {
+        Failure::Usage("standard input holds no cookie's value; name a row by --row".into())
+    })
+}

@@ -1,0 +1,197 @@
+//! A task under way: its pace, its progress, and Ctrl-C.
+
+use std::future::Future;
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sqlbypass::Error;
+use sqlbypass::admin::{Ended, Pace, Progress};
+
+use super::database::{Database, Format};
+use crate::failure::Failure;
+use crate::signals::Signals;
+
+/// At most one line of progress in this time.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+/// While a batch is written, no other writer is served.
+const SQLITE_BATCH: u32 = 100;
+/// As a shell has it for what Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// How to go over the table
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Pace")]
+pub(crate) struct PaceOptions {
+    /// Rows at once, in one short transaction; 1,000, or 200 where data is read, or 100 on SQLite,
+    /// where every writer waits for the whole batch
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch: Option<u32>,
+    /// Rest between two batches, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pause: u64,
+    /// Stop after this time: 90s, 10m, 2h
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    at_most: Option<Duration>,
+    /// Change nothing; say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+impl PaceOptions {
+    /// These over a task's own.
+    pub(super) fn pace(&self, own: &Pace, database: &Database) -> Pace {
+        let most = if database.is_sqlite() { SQLITE_BATCH } else { own.batch };
+        Pace {
+            batch: self.batch.unwrap_or(own.batch.min(most)),
+            pause: Duration::from_millis(self.pause),
+            at_most: self.at_most,
+        }
+    }
+}
+
+/// Reads `90s`, `10m`, `2h`, `1d`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write a number with s, m, h or d".into()),
+    };
+    let number: u64 = number.parse().map_err(|_| "write a number with s, m, h or d")?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+/// Runs a command on a runtime of its own.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|fault| Error::config("starting", fault.to_string()))?;
+    runtime.block_on(work)
+}
+
+/// Shows progress: a bar on a terminal, lines elsewhere. Hears Ctrl-C.
+pub(super) struct Watcher {
+    /// What becomes of a row, for instance "deleted"; empty where rows are only read.
+    verb: &'static str,
+    format: Format,
+    stop: Arc<AtomicBool>,
+    bar: Option<ProgressBar>,
+    last: Instant,
+}
+
+impl Watcher {
+    /// Listens from now on. The first signal stops the task between two batches, a second one ends
+    /// the program at once.
+    pub(super) fn start(verb: &'static str, format: Format) -> Result<Self, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut signals = Signals::listen()?;
+        let flag = Arc::clone(&stop);
+        tokio::spawn(async move {
+            signals.next().await;
+            flag.store(true, Ordering::Relaxed);
+            crate::complain(&"stopping after this batch; once more ends it at once");
+            signals.next().await;
+            std::process::exit(INTERRUPTED);
+        });
+        let bar = std::io::stderr().is_terminal().then(bar);
+        Ok(Self { verb, format, stop, bar, last: Instant::now() })
+    }
+
+    /// For the task.
+    pub(super) fn watch(&mut self) -> impl FnMut(&Progress) -> ControlFlow<()> + Send + '_ {
+        |progress| {
+            self.show(progress);
+            match self.stop.load(Ordering::Relaxed) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        let Progress { seen, changed, total } = *progress;
+        if let Some(bar) = &self.bar {
+            if let Some(total) = total {
+                bar.set_length(total.max(seen));
+            }
+            bar.set_position(seen);
+            bar.set_message(self.told(changed));
+            return;
+        }
+        if self.last.elapsed() < LINE_EVERY {
+            return;
+        }
+        self.last = Instant::now();
+        let line = match (self.format, total) {
+            (Format::Json, _) => {
+                serde_json::json!({"seen": seen, "changed": changed, "total": total}).to_string()
+            }
+            (Format::Text, Some(total)) => {
+                let percent = (seen.min(total) * 100).checked_div(total).unwrap_or(100);
+                format!("{percent} % ({seen} of {total} rows{})", self.told(changed))
+            }
+            (Format::Text, None) => format!("{seen} rows{}", self.told(changed)),
+        };
+        // Nobody may listen.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+
+    fn told(&self, changed: u64) -> String {
+        if self.verb.is_empty() { String::new() } else { format!(", {changed} {}", self.verb) }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = "{wide_bar} {percent} % of {human_len} rows{msg}, {eta} left";
+    bar.set_style(
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    bar
+}
+
+/// A word on how a task ended, for people and for programs; empty for people when it is done.
+pub(super) fn ending(ended: Ended) -> (&'static str, &'static str) {
+    match ended {
+        Ended::Done => ("", "done"),
+        Ended::Stopped => ("; stopped half-way, run it again to go on", "stopped"),
+        Ended::OutOfTime => ("; the time is up, run it again to go on", "out_of_time"),
+        Ended::Elsewhere => ("; another process is at it, which goes on", "elsewhere"),
+    }
+}
+
+/// A task that was stopped has not done what was asked.
+pub(super) fn check(ended: Ended) -> Result<(), Failure> {
+    if ended == Ended::Stopped { Err(Failure::Told) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, seconds) in
+            [("90", 90), ("90s", 90), ("10m", 600), ("2h", 7_200), ("1d", 86_400)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "m", "-1s", "1w", "1.5h", "99999999999999999999s"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

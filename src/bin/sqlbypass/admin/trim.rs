@@ -1,0 +1,99 @@
+//! `sqlbypass trim`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use sqlbypass::admin::{self, By, TrimOptions};
+
+use super::database::Database;
+use super::output::{answer, warn};
+use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sqlbypass trim --database sqlite://app.db
+  sqlbypass trim --database postgres://app@db/shop --days 14 --by updated --pause 50 --for 10m
+  SESSION_DAYS_TRIM_THRESHOLD=7 sqlbypass trim --dry-run --database mysql://app@db/shop
+
+One process trims at a time; another one that starts meanwhile says so and leaves. Stopped or killed,
+it can be run again.";
+
+/// Delete old sessions, in small batches beside live traffic
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The age in days; without it SESSION_DAYS_TRIM_THRESHOLD, or 30
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    days: Option<u32>,
+    /// Which time tells the age: of the last save, of the beginning, or either as in Rails
+    #[arg(long, value_enum, default_value = "both")]
+    by: Which,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    Updated,
+    Created,
+    Both,
+}
+
+/// Trims and reports.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let days = match options.days {
+        Some(days) => days,
+        None => threshold()?,
+    };
+    let own = TrimOptions::default();
+    let trim = TrimOptions {
+        older_than: Duration::from_secs(u64::from(days) * 86_400),
+        by: match options.by {
+            Which::Updated => By::Updated,
+            Which::Created => By::Created,
+            Which::Both => By::Both,
+        },
+        pace: options.pace.pace(&own.pace, &options.database),
+        dry_run: options.pace.dry_run,
+    };
+    block_on(work(options, &trim))
+}
+
+async fn work(options: &Options, trim: &TrimOptions) -> Result<(), Failure> {
+    let store = options.database.open().await?;
+    let format = options.database.format;
+    let mut watcher = Watcher::start("deleted", format)?;
+    let report = admin::trim(&store, trim, watcher.watch()).await;
+    watcher.end();
+    let report = report?;
+    store.close().await?;
+    if report.lacks_created_index {
+        warn(
+            "created_at has no index: Rails' own trim reads the whole table for each batch; add one, \
+             or trim --by updated",
+        );
+    }
+    let (words, word) = ending(report.ended);
+    let verb = if trim.dry_run { "would delete" } else { "deleted" };
+    let text = format!("{verb} {} of {} sessions{words}", report.deleted, report.seen);
+    let json = json!({
+        "seen": report.seen,
+        "deleted": report.deleted,
+        "ended": word,
+        "dry_run": trim.dry_run,
+        "lacks_created_index": report.lacks_created_index,
+    });
+    answer(format, &text, &json)?;
+    check(report.ended)
+}
+
+/// The environment's threshold, as in Rails, but for what would delete everything.
+fn threshold() -> Result<u32, Failure> {
+    let text = std::env::var_os("SESSION_DAYS_TRIM_THRESHOLD");
+    let text = text.as_ref().map(|text| text.to_string_lossy());
+    admin::days(text.as_deref()).map_err(Failure::usage)
+}

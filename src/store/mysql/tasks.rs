@@ -1,0 +1,75 @@
+//! What tasks ask of a connection beside the operations of a service.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row, Statement, Value};
+use sha2::{Digest, Sha256};
+
+use super::connection::{Fault, write};
+use super::inspect::text;
+use super::pool::Held;
+use super::statements::of_table;
+use crate::error::Result;
+use crate::store::facts::{Fact, facts as gathered};
+use crate::table::{Facts, Table};
+
+/// The name of the table's lock. Names are the server's, not the database's, and have 64 characters.
+pub(super) fn lock_name(table: &Table) -> String {
+    let digest = Sha256::digest(table.name());
+    format!(
+        "CONCAT('sqlbypass ', SHA1(CONCAT(COALESCE(DATABASE(), ''), ' {}')))",
+        hex(&digest[..8])
+    )
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const_hex::encode(bytes)
+}
+
+/// Runs a statement that writes while this connection holds the lock; `None` when another has it.
+/// The server frees the lock of a connection that ends.
+pub(super) async fn write_alone(
+    held: &mut Held,
+    lock: &str,
+    statement: Statement,
+    args: Vec<Value>,
+) -> Result<Option<u64>, Fault> {
+    let got: Option<Option<u8>> =
+        held.conn.query_first(format!("SELECT GET_LOCK({lock}, 0)")).await?;
+    if got.flatten() != Some(1) {
+        return Ok(None);
+    }
+    let written = write(held, statement, args).await;
+    let released = held.conn.query_drop(format!("DO RELEASE_LOCK({lock})")).await;
+    let written = written?;
+    released?;
+    Ok(Some(written))
+}
+
+/// What the server says of itself and of the table.
+pub(super) async fn facts(conn: &mut Conn, table: &Table) -> Result<Facts, Fault> {
+    let mut facts: Vec<Fact> = Vec::new();
+    let mut add = |kind: &str, name: String, value: String| facts.push((kind.into(), name, value));
+    let sql = include_str!("../../../sql/mysql/inspect_clock.sql");
+    for row in conn.query::<Row, _>(sql).await? {
+        add("clock", String::new(), text(&row, 0));
+    }
+    let sql = include_str!("../../../sql/mysql/inspect_facts.sql");
+    for row in conn.query::<Row, _>(sql).await? {
+        add("setting", text(&row, 0), text(&row, 1));
+    }
+    let sql = of_table(include_str!("../../../sql/mysql/inspect_columns.sql"), table)?;
+    for row in conn.query::<Row, _>(sql).await? {
+        if text(&row, 0).eq_ignore_ascii_case(table.session_id()) {
+            add("type", String::new(), text(&row, 1));
+            add("setting", "id_collation".into(), text(&row, 2));
+        }
+    }
+    // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
+    let sql = of_table(include_str!("../../../sql/mysql/inspect_indexes.sql"), table)?;
+    for row in conn.query::<Row, _>(sql).await? {
+        if text(&row, 3) == "1" {
+            add("index", text(&row, 4), String::new());
+        }
+    }
+    Ok(gathered(facts))
+}

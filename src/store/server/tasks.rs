@@ -1,0 +1,47 @@
+//! What tasks do beside the operations of a service.
+
+use super::{Connection, Operation};
+use crate::error::Result;
+use crate::record::{Filter, RowKey};
+use crate::store::call::Call;
+use crate::table::Facts;
+
+pub(in crate::store) struct DeleteAlone<'a> {
+    pub(in crate::store) keys: &'a [RowKey],
+    pub(in crate::store) filter: &'a Filter,
+}
+
+impl Operation for DeleteAlone<'_> {
+    type Output = Option<u64>;
+    const DOING: &'static str = "deleting rows";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<Option<u64>, C::Fault> {
+        if self.keys.is_empty() {
+            return Ok(Some(0));
+        }
+        let call = Call::delete(connection.statements(), self.keys, self.filter)?;
+        connection.execute_alone(call).await
+    }
+}
+
+pub(in crate::store) struct Count;
+
+impl Operation for Count {
+    type Output = u64;
+    const DOING: &'static str = "counting rows";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<u64, C::Fault> {
+        connection.counted(&Call::count()).await
+    }
+}
+
+pub(in crate::store) struct AskFacts;
+
+impl Operation for AskFacts {
+    type Output = Facts;
+    const DOING: &'static str = "asking the server about itself";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<Facts, C::Fault> {
+        connection.facts().await
+    }
+}

@@ -1,0 +1,129 @@
+//! Convert: both formats, both ways, and what cannot be said stays.
+
+use std::time::Duration;
+
+use sqlbypass::{Hybrid, Json, Marshal, SessionManager};
+
+use super::place::{OLD, Place, now, private, said};
+use crate::promises::new_id;
+
+crate::admin::everywhere!(
+    there_and_back_again,
+    it_may_be_killed_and_run_again,
+    writers_beside_it_lose_nothing,
+);
+
+/// `{"a"=>1}`.
+const MARSHAL: &str = "BAh7BkkiBmEGOgZFVGkG\n";
+const JSON: &str = r#"{"value":{"a":1}}"#;
+/// `{"a"=>NaN}`, which JSON cannot say.
+const NAN: &str = "BAh7BkkiBmEGOgZFVGYIbmFu\n";
+
+async fn there_and_back_again(place: Place) {
+    place.store().await.close().await.unwrap();
+    let now = now();
+    let mut rows: Vec<_> = (0..450).map(|_| (private(), MARSHAL, OLD, &*now)).collect();
+    let sentinel = private();
+    for data in [NAN, "sentinel is no session", "", JSON] {
+        rows.push((private(), data, OLD, OLD));
+    }
+    rows.push((sentinel.clone(), NAN, OLD, OLD));
+    rows.push(("an id of no shape".into(), MARSHAL, OLD, OLD));
+    place.put(&rows).await;
+    let times = place.column("SELECT updated_at FROM sessions").await;
+
+    let output = place.run("convert --to json --dry-run --format json").await;
+    assert_eq!(output.status.code(), Some(1), "what cannot be converted is no success");
+    assert_eq!(place.count(&format!("data = '{MARSHAL}'")).await, 451);
+    let output = place.run("convert --to json --format json").await;
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["converted"], 450, "{report}");
+    assert_eq!((&report["already"], &report["refused"]), (&2.into(), &4.into()));
+    let listed: Vec<&str> = report["refusals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|refusal| refusal["row"].as_str().unwrap())
+        .collect();
+    let mut listed: Vec<String> = listed.into_iter().map(str::to_owned).collect();
+    listed.sort();
+    let left = format!(
+        "SELECT id FROM sessions WHERE data = '{NAN}' OR data = '{MARSHAL}' OR data LIKE 'sent%'"
+    );
+    assert_eq!(listed, place.column(&left).await);
+    let told = said(&output);
+    assert!(
+        !told.contains(&sentinel) && !told.contains("sentinel") && !told.contains("no shape\"")
+    );
+    assert_eq!(place.count(&format!("data = '{JSON}'")).await, 451);
+    assert_eq!(place.column("SELECT updated_at FROM sessions").await, times);
+
+    let output = place.run("convert --to json --lossy --format json").await;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["converted"], &report["refused"]), (&2.into(), &2.into()), "{report}");
+    place.sql("DELETE FROM sessions WHERE data LIKE 'sent%'").await;
+    let report = place.json("convert --to marshal").await;
+    assert_eq!(report["converted"], 453);
+    assert_eq!(place.count(&format!("data = '{MARSHAL}'")).await, 452);
+    assert_eq!(place.column("SELECT updated_at FROM sessions").await.len(), times.len() - 1);
+}
+
+async fn it_may_be_killed_and_run_again(place: Place) {
+    place.store().await.close().await.unwrap();
+    let now = now();
+    let rows: Vec<_> = (0..600).map(|_| (private(), MARSHAL, &*now, &*now)).collect();
+    place.put(&rows).await;
+    let converted = format!("data = '{JSON}'");
+    let enough = |rows| rows >= 25;
+    let mut child =
+        place.start("convert --to json --batch 25 --pause 30", &converted, enough).await;
+    child.kill().await.unwrap();
+    let done = place.count(&converted).await;
+    assert!(done < 600, "it was too late to kill it");
+    let report = place.json("convert --to json").await;
+    assert_eq!(report["converted"], 600 - done);
+    assert_eq!(place.count(&converted).await, 600);
+}
+
+/// Requests that count in their sessions all the while: not one of their changes is lost.
+async fn writers_beside_it_lose_nothing(place: Place) {
+    let store = place.store().await;
+    let manager = SessionManager::new(store.clone(), Marshal);
+    let ids: Vec<_> = (0..3).map(|_| new_id()).collect();
+    let now = now();
+    let mut rows: Vec<_> = (0..200).map(|_| (private(), MARSHAL, &*now, &*now)).collect();
+    rows.extend(ids.iter().map(|id| (id.private().as_str().to_owned(), MARSHAL, &*now, &*now)));
+    place.put(&rows).await;
+    drop(manager);
+    let writers: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let (manager, id) = (SessionManager::new(store.clone(), Hybrid::default()), id.clone());
+            tokio::spawn(async move {
+                for round in 1..=60_i64 {
+                    let session = manager.session(Some(id.clone()));
+                    let count: i64 = session.get("a").await.unwrap().unwrap();
+                    assert_eq!(count, round);
+                    session.insert("a", round + 1).unwrap();
+                    session.commit().await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        let report = place.json("convert --to json --batch 50").await;
+        assert_eq!(report["refused"], 0, "{report}");
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    place.json("convert --to json").await;
+    assert_eq!(place.count("data LIKE '{%'").await, 203);
+    let manager = SessionManager::new(store, Json);
+    for id in ids {
+        let session = manager.session(Some(id));
+        assert_eq!(session.get::<i64>("a").await.unwrap(), Some(61));
+    }
+}
