@@ -165,7 +165,7 @@ pub(super) fn together<I, T>(
 
 pub(super) fn count(connection: &Connection, statements: &Statements) -> Result<u64, Fault> {
     let call = Call::count();
-    let mut statement = prepared(connection, statements, &call, &Clock::new(&call.values))?;
+    let mut statement = prepared(connection, statements, &call)?;
     let mut rows = statement.raw_query();
     let count: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or(0))
