@@ -1,6 +1,6 @@
 DELETE FROM {table}
 WHERE {key} IN (:keys)
   AND (FALSE -- if age
-    OR {updated_at} <= UTC_TIMESTAMP(6) - INTERVAL :idle_micros MICROSECOND -- if idle
-    OR {created_at} <= UTC_TIMESTAMP(6) - INTERVAL :lifetime_micros MICROSECOND -- if lifetime
+    OR {updated_at} <= UTC_TIMESTAMP(6) - INTERVAL :idle_micros MICROSECOND -- if age and idle
+    OR {created_at} <= UTC_TIMESTAMP(6) - INTERVAL :lifetime_micros MICROSECOND -- if age and lifetime
   ) -- if age

@@ -83,20 +83,19 @@ pub(crate) type Files = &'static [&'static str];
 /// those for all batches; one that is missing is an error of the compiler.
 macro_rules! files {
     ($folder:literal) => {
-        &$crate::store::statements::files!(@each $folder:
-            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated", "count")
+        $crate::store::statements::files!(@common $folder:)
     };
     ($folder:literal, finds) => {
-        &$crate::store::statements::files!(@each $folder:
-            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated", "find_many")
+        $crate::store::statements::files!(@common $folder: "find_many")
     };
     ($folder:literal, many) => {
+        $crate::store::statements::files!(@common $folder:
+            "find_many", "insert_many", "update_many", "destroy_many")
+    };
+    (@common $folder:literal: $($name:literal),*) => {
         &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated", "count",
-            "find_many", "insert_many", "update_many", "destroy_many")
+            "create", "index_id", "index_updated", "count" $(, $name)*)
     };
     (@each $folder:literal: $($name:literal),*) => {
         [$(include_str!(concat!(
