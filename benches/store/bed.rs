@@ -228,12 +228,9 @@ pub(crate) fn concurrently(
                 })
             })
             .collect();
-        let mut taken = Vec::new();
         for handle in handles {
-            taken.append(&mut handle.await.expect("a task"));
+            handle.await.expect("a task");
         }
-        let time = begun.elapsed();
-        *TAKEN.lock().expect("no panic") = taken;
-        time
+        begun.elapsed()
     })
 }

@@ -189,7 +189,8 @@ async fn time_is_up(place: Place) {
 }
 
 /// A row that somebody holds keeps the first trimmer within its batch; the second one leaves.
-async fn one_trims_at_a_time(place: Place) {
+/// `waits` counts the trimmers that wait for a row.
+async fn one_trims_at_a_time(place: Place, waits: &str) {
     fill(&place, 30, 0, 0).await;
     let store = place.store().await;
     let first = place.column("SELECT min(id) FROM sessions").await.remove(0);
@@ -200,21 +201,19 @@ async fn one_trims_at_a_time(place: Place) {
             trim(&store, &TrimOptions::default(), |_| ControlFlow::Continue(())).await.unwrap()
         })
     };
-    let elsewhere = async {
-        loop {
-            let report = place.json("trim --dry-run").await;
-            assert_eq!(report["deleted"], 30);
-            let keys = store.scan(&page()).await.unwrap();
-            let key = vec![keys.last().unwrap().key.clone()];
-            let filter = sqlbypass::Filter { idle_for: Some(Duration::MAX), older_than: None };
-            // Nothing is so old: this only asks for the lock.
-            if store.delete_alone(&key, &filter).await.unwrap().is_none() {
-                return place.json("trim").await;
-            }
+    let waiting = async {
+        while place.column(waits).await[0] == "0" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let report = tokio::time::timeout(Duration::from_secs(20), elsewhere).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap();
+    let keys = store.scan(&page()).await.unwrap();
+    let key = vec![keys.last().unwrap().key.clone()];
+    let filter = sqlbypass::Filter { idle_for: Some(Duration::MAX), older_than: None };
+    assert_eq!(store.delete_alone(&key, &filter).await.unwrap(), None);
+    let report = place.json("trim").await;
     assert_eq!((&report["ended"], &report["deleted"]), (&"elsewhere".into(), &0.into()));
+    assert_eq!(place.json("trim --dry-run").await["deleted"], 30);
     place.sql("ROLLBACK").await;
     assert_eq!(task.await.unwrap().deleted, 30);
     assert_eq!(place.json("trim").await["ended"], "done");
@@ -228,14 +227,19 @@ fn page() -> sqlbypass::Scan {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_trims_at_a_time_on_postgres() {
     if let Some(place) = Place::postgres().await {
-        one_trims_at_a_time(place).await;
+        let waits = "SELECT count(*) FROM pg_locks AS lock JOIN pg_locks AS wait USING (pid)
+                     WHERE lock.locktype = 'advisory' AND lock.granted AND NOT wait.granted";
+        one_trims_at_a_time(place, waits).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_trims_at_a_time_on_mariadb() {
     if let Some(place) = Place::mariadb().await {
-        one_trims_at_a_time(place).await;
+        let waits = "SELECT count(*) FROM information_schema.innodb_trx
+                     JOIN information_schema.processlist ON id = trx_mysql_thread_id
+                     WHERE trx_state = 'LOCK WAIT' AND db = DATABASE()";
+        one_trims_at_a_time(place, waits).await;
     }
 }
 

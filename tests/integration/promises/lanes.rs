@@ -183,9 +183,11 @@ pub(crate) enum Age {
     Unknown,
 }
 
-/// Sessions whose private and raw rows are of all ages, or not there; and these rows: an id, its
-/// data and its age.
-pub(crate) fn rows_of_all_kinds() -> (Vec<SessionId>, Vec<(String, Option<&'static str>, Age)>) {
+/// A row's id, its data and its age.
+pub(crate) type Kind = (String, Option<&'static str>, Age);
+
+/// Sessions whose private and raw rows are of all ages, or not there; and these rows.
+pub(crate) fn rows_of_all_kinds() -> (Vec<SessionId>, Vec<Kind>) {
     let ids: Vec<SessionId> = (0..125).map(|_| new_id()).collect();
     let age = |which: usize| match which {
         1 => Some(Age::Minutes(0)),
