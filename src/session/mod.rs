@@ -344,7 +344,7 @@ impl Session {
     /// When the row cannot be read.
     pub async fn is_snapshot(&self) -> Result<bool> {
         self.load().await?;
-        Ok(matches!(self.state().loaded, Loaded::Snapshot(_)))
+        Ok(matches!(self.state().loaded, Loaded::Snapshot { .. }))
     }
 
     /// Whether the row was asked for.
@@ -416,7 +416,7 @@ impl Session {
             && matches!(state.stage, Stage::Open)
             && match &state.loaded {
                 Loaded::Row(record) => self.0.backend.is_settled(record),
-                Loaded::No | Loaded::Missing | Loaded::Snapshot(_) => true,
+                Loaded::No | Loaded::Missing | Loaded::Snapshot { .. } => true,
             };
         if quiet {
             state.stage = Stage::Committed(unchanged());
