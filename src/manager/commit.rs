@@ -44,6 +44,9 @@ enum Fresh<'a> {
 impl<S: Store> Shared<S> {
     pub(super) async fn commit(&self, pending: Pending) -> Result<Commit> {
         let Pending { id, loaded, document, changes, action, edits } = pending;
+        if action == Action::EndId {
+            return self.end_id(id.as_ref()).await;
+        }
         if action == Action::Destroy {
             let ended = self.destroy(id.as_ref(), &loaded).await?;
             // What was inserted since then is a new session.
@@ -118,6 +121,17 @@ impl<S: Store> Shared<S> {
             self.store.destroy(&self.successor(id)).await?;
             successors.extend(self.successors(&id));
         }
+        self.end_grace(&lookup.private);
+        Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
+    }
+
+    /// Ends the id alone: what it became by a rotation goes on.
+    async fn end_id(&self, id: Option<&SessionId>) -> Result<Commit> {
+        let Some(id) = id else {
+            return Ok(kept(Outcome::Unchanged));
+        };
+        let lookup = self.lookup(id);
+        self.store.destroy(&lookup).await?;
         self.end_grace(&lookup.private);
         Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
     }

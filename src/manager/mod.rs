@@ -78,14 +78,19 @@ impl<S: Store> SessionManager<S> {
     /// The session of a request that bore this id, or none. Nothing is read yet.
     pub fn session(&self, id: Option<SessionId>) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id, None)
+        Session::new(backend, id, None, false)
     }
 
-    /// The same for a layer with this cookie.
+    /// The same for a layer with this cookie, whose request came over TLS or did not.
     #[cfg(feature = "http")]
-    pub(crate) fn session_of(&self, id: Option<SessionId>, cookie: Arc<CookieOptions>) -> Session {
+    pub(crate) fn session_of(
+        &self,
+        id: Option<SessionId>,
+        cookie: Arc<CookieOptions>,
+        over_tls: bool,
+    ) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id, Some(cookie))
+        Session::new(backend, id, Some(cookie), over_tls)
     }
 
     /// The store.

@@ -58,6 +58,8 @@ pub(crate) enum Action {
     Renew,
     Reset,
     Destroy,
+    /// The id ends, and what was stored under it; not what it has become by a rotation.
+    EndId,
 }
 
 /// What a commit has to work with.

@@ -52,6 +52,8 @@ struct Inner {
     backend: Arc<dyn Backend>,
     /// The cookie of the layer that the session is of.
     cookie: Option<Arc<CookieOptions>>,
+    /// Whether the request came over TLS, as the layer sees it.
+    over_tls: bool,
     state: Mutex<State>,
     /// Held while the row is read, so that two handles do not read it twice.
     loading: tokio::sync::Mutex<()>,
@@ -86,6 +88,7 @@ impl Session {
         backend: Arc<dyn Backend>,
         id: Option<SessionId>,
         cookie: Option<Arc<CookieOptions>>,
+        over_tls: bool,
     ) -> Self {
         let loaded = if id.is_some() { Loaded::No } else { Loaded::Missing };
         let state = State {
@@ -101,6 +104,7 @@ impl Session {
         Self(Arc::new(Inner {
             backend,
             cookie,
+            over_tls,
             state: Mutex::new(state),
             loading: tokio::sync::Mutex::new(()),
         }))
@@ -196,7 +200,8 @@ impl Session {
 
     /// Changes the value of a key in place, however deep; a key that is not there begins as nil.
     ///
-    /// Safe between clones of this handle. Between requests the key's whole value is what is merged:
+    /// Safe between clones of this handle, which is locked while `change` runs: it must not use the
+    /// session. Between requests the key's whole value is what is merged:
     /// of two that change the same key at the same time, the later commit's value is, unless
     /// [`Merges`](crate::ManagerOptions::merges) says how both count.
     ///
@@ -356,12 +361,19 @@ impl Session {
     /// Writes what has changed; the middleware does it after the handler. The session can be read
     /// afterwards and no longer changed.
     ///
+    /// In a handler it does what the middleware would: where the request may keep no session
+    /// ([`skip`](crate::SessionOptions::skip), or `secure` over plain HTTP) nothing is written, and
+    /// an id that was ended or renewed ends. The middleware still sends the cookie, whatever the
+    /// status, and leaves the answer to who has seen the outcome.
+    ///
     /// # Errors
     ///
     /// When nothing was written, or when that is unknown; the error says which. Also when the
-    /// session was committed already.
+    /// session was committed already, or its options do not go with the cookie's name.
     pub async fn commit(&self) -> Result<Commit> {
-        if self.close_if_quiet() {
+        self.state().open()?;
+        let quiet = if self.keeps()? { self.close_if_quiet() } else { !self.forget_changes() };
+        if quiet {
             return Ok(unchanged());
         }
         let _loading = self.0.loading.lock().await;
@@ -405,6 +417,17 @@ impl Session {
             Err(_) => Stage::Failed,
         };
         result
+    }
+
+    /// Nothing is committed any more, if nobody has begun to: later changes are errors. Says whether.
+    #[cfg(feature = "http")]
+    pub(crate) fn close(&self) -> bool {
+        let mut state = self.state();
+        let open = matches!(state.stage, Stage::Open);
+        if open {
+            state.stage = Stage::Committed(unchanged());
+        }
+        open
     }
 
     /// Ends the session if a commit has nothing to do, so that none has to be awaited.

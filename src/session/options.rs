@@ -1,15 +1,12 @@
 //! What a request asks of its session beside its content: Rack's session options.
 
-use super::{Action, Session, State};
-use crate::cookie::SessionOptions;
+use super::{Action, Session, Stage, State, unchanged};
+use crate::codec::Changes;
+use crate::cookie::{CookieOptions, SessionOptions};
 use crate::error::Result;
 
 #[cfg(feature = "http")]
-use super::{Commit, CookieChange, Loaded, Outcome, Stage, unchanged};
-#[cfg(feature = "http")]
-use crate::codec::Changes;
-#[cfg(feature = "http")]
-use crate::cookie::CookieOptions;
+use super::{Commit, CookieChange, Loaded, Outcome};
 
 impl Session {
     /// Changes what holds for this request's session and its cookie; what is not changed stays as
@@ -39,27 +36,6 @@ impl Session {
         });
         Ok(change(options))
     }
-}
-
-impl State {
-    /// Turns `drop` and `renew` into what they ask for.
-    pub(super) fn apply_options(&mut self) {
-        let Some(options) = &self.options else { return };
-        if options.drop {
-            self.action = Action::Destroy;
-            self.forget();
-        } else if options.renew && matches!(self.action, Action::Keep | Action::Rotate) {
-            self.action = Action::Renew;
-        }
-    }
-}
-
-#[cfg(feature = "http")]
-impl Session {
-    /// The options that a request's own function has chosen.
-    pub(crate) fn set_options(&self, options: SessionOptions) {
-        self.state().options = Some(Box::new(options));
-    }
 
     /// What holds for this request, given to `read`, and the cookie that it is for.
     ///
@@ -86,33 +62,83 @@ impl Session {
         Ok(read(cookie, state.options.as_deref().unwrap_or(&cookie.options)))
     }
 
+    /// Whether this request may keep a session: not over plain HTTP under `secure`, and not when it
+    /// is skipped.
+    ///
+    /// # Errors
+    ///
+    /// When this request's own options do not go with the cookie's name.
+    pub(crate) fn keeps(&self) -> Result<bool> {
+        // Only a layer has a cookie to keep it by.
+        if self.0.cookie.is_none() {
+            return Ok(true);
+        }
+        self.options(|cookie, options| {
+            let may_send = !options.secure || cookie.assume_ssl || self.0.over_tls;
+            may_send && !options.skip
+        })
+    }
+
+    /// For a request that may keep no session: forgets every change, and ends the id if the handler
+    /// asked for that. Says whether there is a commit to wait for.
+    pub(crate) fn forget_changes(&self) -> bool {
+        let mut state = self.state();
+        if !matches!(state.stage, Stage::Open) {
+            return true;
+        }
+        state.apply_options();
+        state.changes = Changes::new();
+        state.edits = false;
+        state.action = match state.action {
+            Action::Keep | Action::Rotate => {
+                state.stage = Stage::Committed(unchanged());
+                return false;
+            }
+            // The session goes on where another request has rotated it.
+            Action::Renew | Action::EndId => Action::EndId,
+            Action::Reset | Action::Destroy => Action::Destroy,
+        };
+        true
+    }
+}
+
+impl State {
+    /// Turns `drop` and `renew` into what they ask for.
+    pub(super) fn apply_options(&mut self) {
+        let Some(options) = &self.options else { return };
+        if options.drop {
+            self.action = Action::Destroy;
+            self.forget();
+        } else if options.renew && matches!(self.action, Action::Keep | Action::Rotate) {
+            self.action = Action::Renew;
+        }
+    }
+}
+
+#[cfg(feature = "http")]
+impl Session {
+    /// The options that a request's own function has chosen.
+    pub(crate) fn set_options(&self, options: SessionOptions) {
+        self.state().options = Some(Box::new(options));
+    }
+
     /// What the handler has asked of its session.
     pub(crate) fn asked(&self) -> Asked {
         let mut state = self.state();
         state.apply_options();
         Asked {
             change: !state.changes.is_empty() || state.action != Action::Keep,
-            new_id: matches!(state.action, Action::Renew | Action::Rotate),
+            new_id: match state.action {
+                Action::Renew | Action::Rotate | Action::Reset => true,
+                Action::Destroy => state.changes.sets_anything(),
+                Action::Keep | Action::EndId => false,
+            },
+            own_commit: !matches!(state.stage, Stage::Open),
             loaded: state.id.is_some() && !matches!(state.loaded, Loaded::No),
             may_stay: state.id.is_some()
                 && state.action == Action::Keep
                 && !matches!(state.loaded, Loaded::Missing),
         }
-    }
-
-    /// For a request that may keep no session: ends the old id if the handler asked for that, and
-    /// forgets every change. Says whether there is anything left to commit.
-    pub(crate) fn forget_changes(&self) -> bool {
-        let mut state = self.state();
-        let ends = state.action != Action::Keep && matches!(state.stage, Stage::Open);
-        if ends {
-            state.action = Action::Destroy;
-            state.changes = Changes::new();
-            state.edits = false;
-        } else {
-            state.stage = Stage::Failed;
-        }
-        ends
     }
 
     /// As [`finish`](Self::finish), and gives the browser its id once more when the session holds
@@ -157,8 +183,10 @@ impl Session {
 pub(crate) struct Asked {
     /// A change: it would be missed if it were dropped.
     pub(crate) change: bool,
-    /// A renewal.
+    /// A renewal, or another session: nobody else has its id.
     pub(crate) new_id: bool,
+    /// It has begun a commit itself, and answers by what it saw of it.
+    pub(crate) own_commit: bool,
     /// The row was read.
     pub(crate) loaded: bool,
     /// The browser may keep its id: it is not known to be nobody's, and is not to change.
