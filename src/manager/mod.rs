@@ -78,7 +78,7 @@ impl<S: Store> SessionManager<S> {
     /// The session of a request that bore this id, or none. Nothing is read yet.
     pub fn session(&self, id: Option<SessionId>) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id, None, false)
+        Session::new(backend, id, None)
     }
 
     /// The same for a layer with this cookie, whose request came over TLS or did not.
@@ -90,7 +90,7 @@ impl<S: Store> SessionManager<S> {
         over_tls: bool,
     ) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id, Some(cookie), over_tls)
+        Session::new(backend, id, Some((cookie, over_tls)))
     }
 
     /// The store.

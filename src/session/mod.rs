@@ -50,10 +50,8 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     backend: Arc<dyn Backend>,
-    /// The cookie of the layer that the session is of.
-    cookie: Option<Arc<CookieOptions>>,
-    /// Whether the request came over TLS, as the layer sees it.
-    over_tls: bool,
+    /// The cookie of the layer that the session is of, and whether its request came over TLS.
+    layer: Option<(Arc<CookieOptions>, bool)>,
     state: Mutex<State>,
     /// Held while the row is read, so that two handles do not read it twice.
     loading: tokio::sync::Mutex<()>,
@@ -87,8 +85,7 @@ impl Session {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
         id: Option<SessionId>,
-        cookie: Option<Arc<CookieOptions>>,
-        over_tls: bool,
+        layer: Option<(Arc<CookieOptions>, bool)>,
     ) -> Self {
         let loaded = if id.is_some() { Loaded::No } else { Loaded::Missing };
         let state = State {
@@ -103,8 +100,7 @@ impl Session {
         };
         Self(Arc::new(Inner {
             backend,
-            cookie,
-            over_tls,
+            layer,
             state: Mutex::new(state),
             loading: tokio::sync::Mutex::new(()),
         }))

@@ -2,11 +2,13 @@
 
 use super::{Action, Session, Stage, State, unchanged};
 use crate::codec::Changes;
-use crate::cookie::{CookieOptions, SessionOptions};
+use crate::cookie::SessionOptions;
 use crate::error::Result;
 
 #[cfg(feature = "http")]
 use super::{Commit, CookieChange, Loaded, Outcome};
+#[cfg(feature = "http")]
+use crate::cookie::CookieOptions;
 
 impl Session {
     /// Changes what holds for this request's session and its cookie; what is not changed stays as
@@ -31,35 +33,10 @@ impl Session {
     pub fn configure<T>(&self, change: impl FnOnce(&mut SessionOptions) -> T) -> Result<T> {
         let mut state = self.state();
         let options = state.open()?.options.get_or_insert_with(|| {
-            let layers = self.0.cookie.as_deref();
-            Box::new(layers.map(|cookie| cookie.options.clone()).unwrap_or_default())
+            let layer = self.0.layer.as_ref();
+            Box::new(layer.map(|(cookie, _)| cookie.options.clone()).unwrap_or_default())
         });
         Ok(change(options))
-    }
-
-    /// What holds for this request, given to `read`, and the cookie that it is for.
-    ///
-    /// # Errors
-    ///
-    /// When this request's own options do not go with the cookie's name.
-    pub(crate) fn options<T>(
-        &self,
-        read: impl FnOnce(&CookieOptions, &SessionOptions) -> T,
-    ) -> Result<T> {
-        let state = self.state();
-        let default;
-        let cookie = match self.0.cookie.as_deref() {
-            Some(cookie) => cookie,
-            // A session of a layer has its cookie; no other is asked.
-            None => {
-                default = CookieOptions::default();
-                &default
-            }
-        };
-        if let Some(own) = &state.options {
-            cookie.check(own)?;
-        }
-        Ok(read(cookie, state.options.as_deref().unwrap_or(&cookie.options)))
     }
 
     /// Whether this request may keep a session: not over plain HTTP under `secure`, and not when it
@@ -69,14 +46,15 @@ impl Session {
     ///
     /// When this request's own options do not go with the cookie's name.
     pub(crate) fn keeps(&self) -> Result<bool> {
-        // Only a layer has a cookie to keep it by.
-        if self.0.cookie.is_none() {
-            return Ok(true);
+        #[cfg(feature = "http")]
+        if let Some((_, over_tls)) = &self.0.layer {
+            return self.options(|cookie, options| {
+                let may_send = !options.secure || cookie.assume_ssl || *over_tls;
+                may_send && !options.skip
+            });
         }
-        self.options(|cookie, options| {
-            let may_send = !options.secure || cookie.assume_ssl || self.0.over_tls;
-            may_send && !options.skip
-        })
+        // Without a layer there is no cookie that it depends on.
+        Ok(true)
     }
 
     /// For a request that may keep no session: forgets every change, and ends the id if the handler
@@ -120,6 +98,31 @@ impl Session {
     /// The options that a request's own function has chosen.
     pub(crate) fn set_options(&self, options: SessionOptions) {
         self.state().options = Some(Box::new(options));
+    }
+
+    /// What holds for this request, given to `read`, and the cookie that it is for.
+    ///
+    /// # Errors
+    ///
+    /// When this request's own options do not go with the cookie's name.
+    pub(crate) fn options<T>(
+        &self,
+        read: impl FnOnce(&CookieOptions, &SessionOptions) -> T,
+    ) -> Result<T> {
+        let state = self.state();
+        let default;
+        let cookie = match &self.0.layer {
+            Some((cookie, _)) => cookie,
+            // A session of a layer has its cookie; no other is asked.
+            None => {
+                default = CookieOptions::default();
+                &default
+            }
+        };
+        if let Some(own) = &state.options {
+            cookie.check(own)?;
+        }
+        Ok(read(cookie, state.options.as_deref().unwrap_or(&cookie.options)))
     }
 
     /// What the handler has asked of its session.
