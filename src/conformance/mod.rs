@@ -234,8 +234,10 @@ macro_rules! conformance_tests {
         a_login_ends_the_grace_of_before
         a_logout_ends_the_grace
         a_logout_under_the_old_id_ends_the_session
+        a_slow_logout_under_the_old_id_ends_the_session
         a_reset_under_the_old_id_ends_the_session
         keys_removed_since_are_not_shown
+        a_logout_reaches_a_session_whose_grace_has_ended
         the_grace_ends_by_itself
         earlier_ids_follow_a_rotation
         only_one_process_has_the_grace

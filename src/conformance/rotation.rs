@@ -95,9 +95,9 @@ pub async fn what_was_before_cannot_be_changed<F: Fixture>() {
     let steps: [fn(&Session) -> crate::Result<()>; 5] = [
         |session| session.insert("m", 3),
         |session| session.remove("n"),
+        |session| session.insert("n", 3).and_then(|()| session.rotate()),
         Session::clear,
         Session::renew,
-        Session::rotate,
     ];
     for late in [Late::Drop, Late::Refuse, Late::Begin] {
         let options = ManagerOptions { rotation_grace: GRACE, late, ..patient() };
@@ -109,9 +109,15 @@ pub async fn what_was_before_cannot_be_changed<F: Fixture>() {
             assert_eq!(committed(&parallel).await, quiet(Outcome::Gone));
             assert_eq!(manager.store().take(), Calls { find: 2, ..Calls::default() });
         }
-        let equal = manager.session(Some(old.clone()));
-        equal.insert("n", 1).unwrap();
-        assert_eq!(committed(&equal).await, quiet(Outcome::Unchanged));
+        // It has another id already, which is all that this one wanted.
+        for rotates in [false, true] {
+            let equal = manager.session(Some(old.clone()));
+            equal.insert("n", 1).unwrap();
+            if rotates {
+                equal.rotate().unwrap();
+            }
+            assert_eq!(committed(&equal).await, quiet(Outcome::Unchanged));
+        }
         assert_eq!(n(&manager, &old).await, Some(1));
         assert_rows(&fixture, &[(new.private().as_str(), Some(ONE))]).await;
     }
@@ -184,6 +190,24 @@ pub async fn a_logout_under_the_old_id_ends_the_session<F: Fixture>() {
     assert!(is_dead(&manager, &old).await && is_dead(&manager, &new).await);
 }
 
+/// Also when the grace has passed since the request has read the session.
+pub async fn a_slow_logout_under_the_old_id_ends_the_session<F: Fixture>() {
+    let rotation_grace = Some(Duration::from_millis(300));
+    let (fixture, manager) = open_as::<F>(ManagerOptions { rotation_grace, ..patient() }).await;
+    let slow = loop {
+        let (old, new) = rotated::<F>(&manager).await;
+        let session = manager.session(Some(old));
+        if session.is_snapshot().await.unwrap() {
+            break session;
+        }
+        ends(&manager, &new).await;
+    };
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    slow.destroy().unwrap();
+    assert_eq!(committed(&slow).await.outcome, Outcome::Destroyed);
+    assert!(rows(&fixture).await.is_empty());
+}
+
 /// A login in a parallel request ends the session as it would under the new id.
 pub async fn a_reset_under_the_old_id_ends_the_session<F: Fixture>() {
     let (fixture, manager) = graceful::<F>().await;
@@ -222,6 +246,20 @@ pub async fn keys_removed_since_are_not_shown<F: Fixture>() {
     all.clear().unwrap();
     committed(&all).await;
     assert!(shown().await.is_empty());
+}
+
+/// Signing out of all of Warden's scopes ends the grace; who signs out under the old id means the
+/// session all the same.
+pub async fn a_logout_reaches_a_session_whose_grace_has_ended<F: Fixture>() {
+    let (fixture, manager) = graceful::<F>().await;
+    let (old, new) = rotated::<F>(&manager).await;
+    let all = manager.session(Some(new.clone()));
+    all.clear().unwrap();
+    all.insert("n", 2).unwrap();
+    committed(&all).await;
+    assert!(is_dead(&manager, &old).await && !is_dead(&manager, &new).await);
+    assert_eq!(ends(&manager, &old).await.outcome, Outcome::Destroyed);
+    assert!(rows(&fixture).await.is_empty());
 }
 
 /// After its time nothing is left of it.
@@ -278,6 +316,7 @@ pub async fn a_rotation_that_fails_leaves_no_grace<F: Fixture>() {
     assert_eq!(rotating.get("n").await.unwrap(), Some(1));
     ends(&manager, &old).await;
     rotating.rotate().unwrap();
-    assert_eq!(committed(&rotating).await, quiet(Outcome::Gone));
+    // Nobody misses another id for what is dead.
+    assert_eq!(committed(&rotating).await, quiet(Outcome::Unchanged));
     assert!(is_dead(&manager, &old).await && rows(&fixture).await.is_empty());
 }

@@ -41,7 +41,8 @@ pub struct SessionOptions {
     /// Neither writes nor sends a cookie for this request. An id that the handler ends or renews is
     /// ended all the same.
     pub skip: bool,
-    /// Writes, and sends no cookie; a renewal sends it nevertheless.
+    /// Writes, and sends no cookie; a renewal, a reset and what begins after a destroy send it
+    /// nevertheless.
     pub defer: bool,
     /// Gives the session a new id, as [`Session::renew`](crate::Session::renew) does.
     pub renew: bool,

@@ -69,7 +69,10 @@ where
                     Err(error) => return Poll::Ready(Err(error)),
                 };
                 let finish = this.finish.take();
-                let Some(finish) = finish.filter(|finish| finish.commits(response.status())) else {
+                // What a handler has committed itself has a cookie all the same.
+                let goes_on =
+                    |finish: &Finish| finish.commits(response.status()) || !this.session.close();
+                let Some(finish) = finish.filter(goes_on) else {
                     return Poll::Ready(Ok(response));
                 };
                 match begin(this.session, finish, response) {
@@ -99,13 +102,17 @@ fn begin<B: Default>(
 ) -> Result<Committing<B>, Response<B>> {
     let plan = match finish.plan(session) {
         Ok(plan) => plan,
-        Err(error) => return Err(failed(error)),
+        Err(error) => {
+            session.close();
+            return Err(failed(error));
+        }
     };
-    if !plan.keeps && !session.forget_changes() {
-        return Err(response);
-    }
     let refreshes = plan.keeps && plan.refreshes;
-    if !refreshes && session.close_if_quiet() {
+    let quiet = match plan.keeps {
+        true => !refreshes && session.close_if_quiet(),
+        false => !session.forget_changes(),
+    };
+    if quiet {
         plan.report(&mut response, Outcome::Unchanged, Duration::ZERO);
         return Err(response);
     }

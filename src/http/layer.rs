@@ -16,7 +16,8 @@ use crate::store::Store;
 /// handler's answer and the response's head.
 ///
 /// The commit happens for every status; [`commit_on_server_error`](Self::commit_on_server_error)
-/// leaves out 5xx. When it fails, the handler's answer is replaced by an empty 503 (try again) or
+/// leaves out 5xx. A handler may commit by itself: its cookie goes out whatever it answers, and the
+/// answer stands whatever the outcome. When the commit fails, the handler's answer is replaced by an empty 503 (try again) or
 /// 500, without a cookie and with the error in its extensions
 /// ([`CommitFailure`](crate::CommitFailure)). A conflict, and a change of a session that has ended
 /// meanwhile ([`Late`](crate::Late)), answer an empty 409.
@@ -80,7 +81,9 @@ impl<S: Store> SessionLayer<S> {
         self
     }
 
-    /// Puts a [`CommitReport`](crate::CommitReport) into every response's extensions.
+    /// Puts a [`CommitReport`](crate::CommitReport) into the extensions of each response; not where
+    /// the commit failed ([`CommitFailure`](crate::CommitFailure) is there then), and not where a 5xx
+    /// was not to be committed.
     pub fn report(mut self, report: bool) -> Self {
         self.0.config.report = report;
         self

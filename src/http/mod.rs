@@ -30,7 +30,7 @@ use crate::store::Store;
 pub struct CommitReport {
     /// What became of the row.
     pub outcome: Outcome,
-    /// Whether the row was asked for.
+    /// Whether the handler asked for the row, or a commit of its own did.
     pub loaded: bool,
     /// How long the commit took.
     pub commit_time: Duration,
@@ -79,16 +79,16 @@ impl<S: Store> Sessions<S> {
     pub(crate) fn begin<B>(&self, mut request: Request<B>) -> (Request<B>, Session, Finish) {
         let headers = request.headers().get_all(COOKIE);
         let id = self.cookie.find(headers.iter().map(HeaderValue::as_bytes));
-        let session = self.manager.session_of(id, Arc::clone(&self.cookie));
         let over_tls = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
             || request.extensions().get::<OverTls>().is_some();
+        let session = self.manager.session_of(id, Arc::clone(&self.cookie), over_tls);
         if self.cookie.is_by_request() {
             let (parts, body) = request.into_parts();
             session.set_options(self.cookie.options_for(&parts));
             request = Request::from_parts(parts, body);
         }
         request.extensions_mut().insert(session.clone());
-        (request, session, Finish { config: self.config, over_tls })
+        (request, session, Finish { config: self.config })
     }
 }
 
@@ -96,7 +96,6 @@ impl<S: Store> Sessions<S> {
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) config: Config,
-    over_tls: bool,
 }
 
 impl Finish {
@@ -111,12 +110,11 @@ impl Finish {
     ///
     /// When they do not go with the cookie's name.
     pub(crate) fn plan(&self, session: &Session) -> Result<Plan> {
-        let asked = session.asked();
-        session.options(|cookie, options| {
-            let may_send = !options.secure || cookie.assume_ssl || self.over_tls;
+        let (asked, keeps) = (session.asked(), session.keeps()?);
+        session.options(|_, options| {
             let sends = !options.defer || asked.new_id;
             Plan {
-                keeps: may_send && !options.skip,
+                keeps,
                 sends,
                 refreshes: sends && asked.may_stay && options.expiry().is_some(),
                 asked,
@@ -154,15 +152,14 @@ impl Plan {
         };
         let late =
             commit.outcome == Outcome::Gone && self.asked.change && self.config.late != Late::Drop;
-        if late || commit.outcome == Outcome::Conflict {
+        // A handler that has seen it has answered as it saw fit.
+        if !self.asked.own_commit && (late || commit.outcome == Outcome::Conflict) {
             let mut response = refused(StatusCode::CONFLICT);
             self.report(&mut response, commit.outcome, commit_time);
             return response;
         }
-        if !self.keeps {
-            return response;
-        }
-        if self.sends
+        if self.keeps
+            && self.sends
             && let Err(error) = write_cookie(session, response.headers_mut(), &commit.cookie)
         {
             return failed(error);

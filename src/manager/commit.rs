@@ -44,8 +44,11 @@ enum Fresh<'a> {
 impl<S: Store> Shared<S> {
     pub(super) async fn commit(&self, pending: Pending) -> Result<Commit> {
         let Pending { id, loaded, document, changes, action, edits } = pending;
+        if action == Action::EndId {
+            return self.end_id(id.as_ref()).await;
+        }
         if action == Action::Destroy {
-            let ended = self.destroy(id.as_ref()).await?;
+            let ended = self.destroy(id.as_ref(), &loaded).await?;
             // What was inserted since then is a new session.
             if !changes.sets_anything() {
                 return Ok(ended);
@@ -75,42 +78,62 @@ impl<S: Store> Shared<S> {
                     _ => self.update(found, &wanted).await,
                 }
             }
-            Loaded::Snapshot(record) => self.beside(Found { id, record, document }, &wanted).await,
+            Loaded::Snapshot { record, successor } => {
+                self.beside(Found { id, record, document }, successor, &wanted).await
+            }
         }
     }
 
     /// What becomes of a request that reads a session from before its rotation: it changes nothing
     /// and begins no session beside the one that goes on, but it can end that one.
-    async fn beside(&self, mut found: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+    async fn beside(
+        &self,
+        mut found: Found<'_>,
+        successor: PrivateId,
+        wanted: &Wanted<'_>,
+    ) -> Result<Commit> {
         if wanted.action == Action::Reset {
-            let Some(successor) = self.graced(&found.id.private()) else {
-                return self.create(wanted.changes).await;
-            };
             found.record.id = successor.into();
             return self.reset(found, wanted.changes).await;
         }
-        let keeps = wanted.action == Action::Keep;
-        let unchanged = keeps && self.changed_data(&mut found, wanted.changes)?.is_none();
+        let unchanged =
+            wanted.only_rotates() && self.changed_data(&mut found, wanted.changes)?.is_none();
         Ok(kept(if unchanged { Outcome::Unchanged } else { Outcome::Gone }))
     }
 
-    async fn destroy(&self, id: Option<&SessionId>) -> Result<Commit> {
+    /// Ends the session under this id and under those that it has become. The id itself goes first:
+    /// a rotation is known before its row moves, so where there is no row to remove, it is known by
+    /// now where the row has gone.
+    async fn destroy(&self, id: Option<&SessionId>, loaded: &Loaded) -> Result<Commit> {
         let Some(id) = id else {
             return Ok(kept(Outcome::Unchanged));
         };
         let lookup = self.lookup(id);
-        if let Some(successor) = self.graced(&lookup.private) {
-            self.store.destroy(&self.successor(successor)).await?;
-            self.end_grace(&successor);
-        }
         self.store.destroy(&lookup).await?;
+        let mut successors = self.successors(&lookup.private);
+        // It was known when it was read; its time may have passed since then.
+        if let Loaded::Snapshot { successor, .. } = loaded
+            && !successors.contains(successor)
+        {
+            successors.push(*successor);
+        }
+        while let Some(id) = successors.pop() {
+            self.store.destroy(&self.successor(id)).await?;
+            successors.extend(self.successors(&id));
+        }
         self.end_grace(&lookup.private);
         Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
     }
 
-    /// The id that this one was rotated to, while there is grace.
-    fn graced(&self, old: &PrivateId) -> Option<PrivateId> {
-        self.grace.as_ref()?.find(old).map(|(_, successor)| successor)
+    /// Ends the id alone: what it became by a rotation goes on.
+    async fn end_id(&self, id: Option<&SessionId>) -> Result<Commit> {
+        let Some(id) = id else {
+            return Ok(kept(Outcome::Unchanged));
+        };
+        let lookup = self.lookup(id);
+        self.store.destroy(&lookup).await?;
+        self.end_grace(&lookup.private);
+        Ok(Commit { outcome: Outcome::Destroyed, cookie: CookieChange::Clear })
     }
 
     /// Nobody reads on who bears this id, or one that it had before.
@@ -155,11 +178,7 @@ impl<S: Store> Shared<S> {
             };
             self.bury_twin(&found, &id).await?;
             let mut outcome = Outcome::Saved;
-            let mut saved = self.store.save(&move_from(found.record.id)).await?;
-            if saved == Saved::Gone && found.record.id.is_legacy() {
-                // Another request may have secured the raw row: the old id must not live on.
-                saved = self.store.save(&move_from(found.id.private().into())).await?;
-            }
+            let mut saved = self.save_anywhere(&found, move_from).await?;
             if saved == Saved::Gone {
                 let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
                 outcome = Outcome::Created;
@@ -178,6 +197,30 @@ impl<S: Store> Shared<S> {
             }
         }
         Err(taken())
+    }
+
+    /// Writes the row under the id that was read or, where it is gone, under those that it may have
+    /// become: a legacy row the private one, a rotated one its successor.
+    async fn save_anywhere(
+        &self,
+        found: &Found<'_>,
+        save: impl Fn(StoredId) -> Save,
+    ) -> Result<Saved> {
+        let (read, own) = (found.record.id, StoredId::Private(found.id.private()));
+        let mut ids = vec![own];
+        if read != own {
+            ids.push(read);
+        }
+        while let Some(id) = ids.pop() {
+            let saved = self.store.save(&save(id)).await?;
+            if saved != Saved::Gone {
+                return Ok(saved);
+            }
+            if let StoredId::Private(id) = id {
+                ids.extend(self.successors(&id).into_iter().map(StoredId::Private));
+            }
+        }
+        Ok(Saved::Gone)
     }
 
     /// Removes the raw row that the old id would still find after its private row has moved to
@@ -297,16 +340,15 @@ impl<S: Store> Shared<S> {
             // Before the row moves, so that no request finds neither.
             grace.keep(old, new, &found.record);
         }
-        let saved = self.store.save(&Save::Update(update)).await;
-        let applied = matches!(saved, Ok(Saved::Applied));
+        let saved = self.store.save(&Save::Update(update)).await?;
         match grace {
-            Some(grace) if applied && action == Action::Rotate => grace.follow(&old, new),
+            Some(grace) if saved != Saved::Applied => grace.forget(&old, &new),
+            Some(grace) if action == Action::Rotate => grace.moved(&old, new),
             // Rights may have changed.
-            Some(grace) if applied => grace.end(&old),
-            Some(grace) => grace.forget(&old),
+            Some(grace) => grace.end(&old),
             None => {}
         }
-        saved
+        Ok(saved)
     }
 
     /// This request's changes as they go into the fresh row; `None` is a conflict.
@@ -325,6 +367,12 @@ impl<S: Store> Shared<S> {
 
     /// The row is not there any more: whatever happened to it, it is not brought back.
     async fn late(&self, mut base: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+        // Whoever only wanted another id misses nothing: this one is dead already.
+        if wanted.action == Action::Rotate
+            && self.changed_data(&mut base, wanted.changes)?.is_none()
+        {
+            return Ok(kept(Outcome::Unchanged));
+        }
         let begins = self.options.late == Late::Begin && !wanted.edits;
         if !begins || !wanted.changes.sets_anything() {
             return Ok(kept(Outcome::Gone));
@@ -407,6 +455,11 @@ impl<S: Store> Shared<S> {
 }
 
 impl Wanted<'_> {
+    /// Nothing but a new id, if even that, beside its changes: no wish that could be missed.
+    fn only_rotates(&self) -> bool {
+        matches!(self.action, Action::Keep | Action::Rotate)
+    }
+
     fn renews(&self) -> bool {
         matches!(self.action, Action::Renew | Action::Rotate)
     }

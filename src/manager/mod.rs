@@ -81,11 +81,16 @@ impl<S: Store> SessionManager<S> {
         Session::new(backend, id, None)
     }
 
-    /// The same for a layer with this cookie.
+    /// The same for a layer with this cookie, whose request came over TLS or did not.
     #[cfg(feature = "http")]
-    pub(crate) fn session_of(&self, id: Option<SessionId>, cookie: Arc<CookieOptions>) -> Session {
+    pub(crate) fn session_of(
+        &self,
+        id: Option<SessionId>,
+        cookie: Arc<CookieOptions>,
+        over_tls: bool,
+    ) -> Session {
         let backend: Arc<dyn Backend> = Arc::<Shared<S>>::clone(&self.0);
-        Session::new(backend, id, Some(cookie))
+        Session::new(backend, id, Some((cookie, over_tls)))
     }
 
     /// The store.
@@ -138,33 +143,45 @@ impl<S: Store> Shared<S> {
         if let Some(record) = self.store.find(&lookup).await? {
             return Ok(Loaded::Row(record));
         }
-        let Some(grace) = &self.grace else { return Ok(Loaded::Missing) };
-        let snapshot = self.snapshot(grace, &lookup.private).await?;
-        Ok(snapshot.map_or(Loaded::Missing, Loaded::Snapshot))
+        self.snapshot(&lookup.private).await
     }
 
     /// The session as it was before its id was rotated, while the database still has it under the
     /// new id, and without the keys that it has lost since: signing out of Warden's scopes removes
     /// keys and keeps the row.
-    async fn snapshot(&self, grace: &Grace, old: &PrivateId) -> Result<Option<Record>> {
-        let Some((mut record, successor)) = grace.find(old) else { return Ok(None) };
-        let lookup = self.successor(successor);
-        let Some(live) = self.store.find(&lookup).await? else {
-            grace.end(old);
-            return Ok(None);
-        };
-        if live.data == record.data {
-            return Ok(Some(record));
-        }
-        let (live, before) = (self.codec.open(live.data)?, self.codec.open(record.data)?);
-        let mut lost = Changes::new();
-        for key in before.keys() {
-            if live.get(key)?.is_none() {
-                lost.remove(key);
+    async fn snapshot(&self, old: &PrivateId) -> Result<Loaded> {
+        let known = self.grace.as_ref().and_then(|grace| grace.find(old));
+        let Some(mut record) = known else { return Ok(Loaded::Missing) };
+        let Some((successor, live)) = self.living(old).await? else { return Ok(Loaded::Missing) };
+        if live.data != record.data {
+            let (live, before) = (self.codec.open(live.data)?, self.codec.open(record.data)?);
+            let mut lost = Changes::new();
+            for key in before.keys() {
+                if live.get(key)?.is_none() {
+                    lost.remove(key);
+                }
             }
+            record.data = Some(before.encode(&lost)?);
         }
-        record.data = Some(before.encode(&lost)?);
-        Ok(Some(record))
+        Ok(Loaded::Snapshot { record, successor })
+    }
+
+    /// The row of a session whose id has become another. Each id before those that it became: a row
+    /// that moves on meanwhile is met later.
+    async fn living(&self, old: &PrivateId) -> Result<Option<(PrivateId, Record)>> {
+        let mut successors = self.successors(old);
+        while let Some(id) = successors.pop() {
+            if let Some(live) = self.store.find(&self.successor(id)).await? {
+                return Ok(Some((id, live)));
+            }
+            successors.extend(self.successors(&id));
+        }
+        Ok(None)
+    }
+
+    /// The ids that this one may have been rotated to, while there is grace.
+    fn successors(&self, old: &PrivateId) -> Vec<PrivateId> {
+        self.grace.as_ref().map(|grace| grace.successors(old)).unwrap_or_default()
     }
 
     /// How a session is found under the id that a rotation gave it.

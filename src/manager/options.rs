@@ -76,7 +76,8 @@ pub struct ManagerOptions {
     /// knows nothing of it. Each such request costs one read more, which looks whether the session is
     /// still there under its new id: a logout, a [`renew`](crate::Session::renew), a
     /// [`reset`](crate::Session::reset) and a timeout end the grace wherever they happened, and a key
-    /// that was removed since is not shown. A logout or reset under the old id ends the session.
+    /// that was removed since is not shown. A logout or reset under the old id ends the session, in
+    /// whatever order it meets the rotation; a second rotation changes nothing.
     ///
     /// The risk: whoever has stolen the old id reads on for so long. A few seconds are enough.
     pub rotation_grace: Option<Duration>,

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::outcome::Commit;
 use crate::codec::{Changes, Codec, Document};
 use crate::error::Result;
-use crate::id::SessionId;
+use crate::id::{PrivateId, SessionId};
 use crate::record::Record;
 
 /// A future that a sealed trait hands out.
@@ -31,14 +31,18 @@ pub(crate) enum Loaded {
     /// It was found.
     Row(Record),
     /// Its id was rotated a moment ago: this is what it held before, to be read only.
-    Snapshot(Record),
+    Snapshot {
+        record: Record,
+        /// The id under which the session was alive then.
+        successor: PrivateId,
+    },
 }
 
 impl Loaded {
     /// What is read.
     pub(crate) fn record(&self) -> Option<&Record> {
         match self {
-            Self::Row(record) | Self::Snapshot(record) => Some(record),
+            Self::Row(record) | Self::Snapshot { record, .. } => Some(record),
             Self::No | Self::Missing => None,
         }
     }
@@ -54,6 +58,8 @@ pub(crate) enum Action {
     Renew,
     Reset,
     Destroy,
+    /// The id ends, and what was stored under it; not what it has become by a rotation.
+    EndId,
 }
 
 /// What a commit has to work with.

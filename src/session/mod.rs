@@ -50,8 +50,8 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     backend: Arc<dyn Backend>,
-    /// The cookie of the layer that the session is of.
-    cookie: Option<Arc<CookieOptions>>,
+    /// The cookie of the layer that the session is of, and whether its request came over TLS.
+    layer: Option<(Arc<CookieOptions>, bool)>,
     state: Mutex<State>,
     /// Held while the row is read, so that two handles do not read it twice.
     loading: tokio::sync::Mutex<()>,
@@ -85,7 +85,7 @@ impl Session {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
         id: Option<SessionId>,
-        cookie: Option<Arc<CookieOptions>>,
+        layer: Option<(Arc<CookieOptions>, bool)>,
     ) -> Self {
         let loaded = if id.is_some() { Loaded::No } else { Loaded::Missing };
         let state = State {
@@ -100,7 +100,7 @@ impl Session {
         };
         Self(Arc::new(Inner {
             backend,
-            cookie,
+            layer,
             state: Mutex::new(state),
             loading: tokio::sync::Mutex::new(()),
         }))
@@ -196,7 +196,8 @@ impl Session {
 
     /// Changes the value of a key in place, however deep; a key that is not there begins as nil.
     ///
-    /// Safe between clones of this handle. Between requests the key's whole value is what is merged:
+    /// Safe between clones of this handle, which is locked while `change` runs: it must not use the
+    /// session. Between requests the key's whole value is what is merged:
     /// of two that change the same key at the same time, the later commit's value is, unless
     /// [`Merges`](crate::ManagerOptions::merges) says how both count.
     ///
@@ -344,7 +345,7 @@ impl Session {
     /// When the row cannot be read.
     pub async fn is_snapshot(&self) -> Result<bool> {
         self.load().await?;
-        Ok(matches!(self.state().loaded, Loaded::Snapshot(_)))
+        Ok(matches!(self.state().loaded, Loaded::Snapshot { .. }))
     }
 
     /// Whether the row was asked for.
@@ -356,12 +357,19 @@ impl Session {
     /// Writes what has changed; the middleware does it after the handler. The session can be read
     /// afterwards and no longer changed.
     ///
+    /// In a handler it does what the middleware would: where the request may keep no session
+    /// ([`skip`](crate::SessionOptions::skip), or `secure` over plain HTTP) nothing is written, and
+    /// an id that was ended or renewed ends. The middleware still sends the cookie, whatever the
+    /// status, and leaves the answer to who has seen the outcome.
+    ///
     /// # Errors
     ///
     /// When nothing was written, or when that is unknown; the error says which. Also when the
-    /// session was committed already.
+    /// session was committed already, or its options do not go with the cookie's name.
     pub async fn commit(&self) -> Result<Commit> {
-        if self.close_if_quiet() {
+        self.state().open()?;
+        let quiet = if self.keeps()? { self.close_if_quiet() } else { !self.forget_changes() };
+        if quiet {
             return Ok(unchanged());
         }
         let _loading = self.0.loading.lock().await;
@@ -407,6 +415,17 @@ impl Session {
         result
     }
 
+    /// Nothing is committed any more, if nobody has begun to: later changes are errors. Says whether.
+    #[cfg(feature = "http")]
+    pub(crate) fn close(&self) -> bool {
+        let mut state = self.state();
+        let open = matches!(state.stage, Stage::Open);
+        if open {
+            state.stage = Stage::Committed(unchanged());
+        }
+        open
+    }
+
     /// Ends the session if a commit has nothing to do, so that none has to be awaited.
     pub(crate) fn close_if_quiet(&self) -> bool {
         let mut state = self.state();
@@ -416,7 +435,7 @@ impl Session {
             && matches!(state.stage, Stage::Open)
             && match &state.loaded {
                 Loaded::Row(record) => self.0.backend.is_settled(record),
-                Loaded::No | Loaded::Missing | Loaded::Snapshot(_) => true,
+                Loaded::No | Loaded::Missing | Loaded::Snapshot { .. } => true,
             };
         if quiet {
             state.stage = Stage::Committed(unchanged());

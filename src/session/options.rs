@@ -1,13 +1,12 @@
 //! What a request asks of its session beside its content: Rack's session options.
 
-use super::{Action, Session, State};
+use super::{Action, Session, Stage, State, unchanged};
+use crate::codec::Changes;
 use crate::cookie::SessionOptions;
 use crate::error::Result;
 
 #[cfg(feature = "http")]
-use super::{Commit, CookieChange, Loaded, Outcome, Stage, unchanged};
-#[cfg(feature = "http")]
-use crate::codec::Changes;
+use super::{Commit, CookieChange, Loaded, Outcome};
 #[cfg(feature = "http")]
 use crate::cookie::CookieOptions;
 
@@ -34,10 +33,50 @@ impl Session {
     pub fn configure<T>(&self, change: impl FnOnce(&mut SessionOptions) -> T) -> Result<T> {
         let mut state = self.state();
         let options = state.open()?.options.get_or_insert_with(|| {
-            let layers = self.0.cookie.as_deref();
-            Box::new(layers.map(|cookie| cookie.options.clone()).unwrap_or_default())
+            let layer = self.0.layer.as_ref();
+            Box::new(layer.map(|(cookie, _)| cookie.options.clone()).unwrap_or_default())
         });
         Ok(change(options))
+    }
+
+    /// Whether this request may keep a session: not over plain HTTP under `secure`, and not when it
+    /// is skipped.
+    ///
+    /// # Errors
+    ///
+    /// When this request's own options do not go with the cookie's name.
+    pub(crate) fn keeps(&self) -> Result<bool> {
+        #[cfg(feature = "http")]
+        if let Some((_, over_tls)) = &self.0.layer {
+            return self.options(|cookie, options| {
+                let may_send = !options.secure || cookie.assume_ssl || *over_tls;
+                may_send && !options.skip
+            });
+        }
+        // Without a layer there is no cookie that it depends on.
+        Ok(true)
+    }
+
+    /// For a request that may keep no session: forgets every change, and ends the id if the handler
+    /// asked for that. Says whether there is a commit to wait for.
+    pub(crate) fn forget_changes(&self) -> bool {
+        let mut state = self.state();
+        if !matches!(state.stage, Stage::Open) {
+            return true;
+        }
+        state.apply_options();
+        state.changes = Changes::new();
+        state.edits = false;
+        state.action = match state.action {
+            Action::Keep | Action::Rotate => {
+                state.stage = Stage::Committed(unchanged());
+                return false;
+            }
+            // The session goes on where another request has rotated it.
+            Action::Renew | Action::EndId => Action::EndId,
+            Action::Reset | Action::Destroy => Action::Destroy,
+        };
+        true
     }
 }
 
@@ -72,8 +111,8 @@ impl Session {
     ) -> Result<T> {
         let state = self.state();
         let default;
-        let cookie = match self.0.cookie.as_deref() {
-            Some(cookie) => cookie,
+        let cookie = match &self.0.layer {
+            Some((cookie, _)) => cookie,
             // A session of a layer has its cookie; no other is asked.
             None => {
                 default = CookieOptions::default();
@@ -92,27 +131,17 @@ impl Session {
         state.apply_options();
         Asked {
             change: !state.changes.is_empty() || state.action != Action::Keep,
-            new_id: matches!(state.action, Action::Renew | Action::Rotate),
+            new_id: match state.action {
+                Action::Renew | Action::Rotate | Action::Reset => true,
+                Action::Destroy => state.changes.sets_anything(),
+                Action::Keep | Action::EndId => false,
+            },
+            own_commit: !matches!(state.stage, Stage::Open),
             loaded: state.id.is_some() && !matches!(state.loaded, Loaded::No),
             may_stay: state.id.is_some()
                 && state.action == Action::Keep
                 && !matches!(state.loaded, Loaded::Missing),
         }
-    }
-
-    /// For a request that may keep no session: ends the old id if the handler asked for that, and
-    /// forgets every change. Says whether there is anything left to commit.
-    pub(crate) fn forget_changes(&self) -> bool {
-        let mut state = self.state();
-        let ends = state.action != Action::Keep && matches!(state.stage, Stage::Open);
-        if ends {
-            state.action = Action::Destroy;
-            state.changes = Changes::new();
-            state.edits = false;
-        } else {
-            state.stage = Stage::Failed;
-        }
-        ends
     }
 
     /// As [`finish`](Self::finish), and gives the browser its id once more when the session holds
@@ -157,8 +186,10 @@ impl Session {
 pub(crate) struct Asked {
     /// A change: it would be missed if it were dropped.
     pub(crate) change: bool,
-    /// A renewal.
+    /// A renewal, or another session: nobody else has its id.
     pub(crate) new_id: bool,
+    /// It has begun a commit itself, and answers by what it saw of it.
+    pub(crate) own_commit: bool,
     /// The row was read.
     pub(crate) loaded: bool,
     /// The browser may keep its id: it is not known to be nobody's, and is not to change.

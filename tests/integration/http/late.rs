@@ -88,6 +88,9 @@ async fn a_parallel_request_of_a_rotated_session_reads_on() {
         };
         let response = send(&layer, with_id(&old), reads).await;
         assert_eq!((response.status(), set_cookie(&response)), (StatusCode::OK, None));
+        // What was to be rotated in a parallel request is rotated already.
+        let response = send(&layer, with_id(&old), rotate).await;
+        assert_eq!((response.status(), set_cookie(&response)), (StatusCode::OK, None));
         let response = send(&layer, with_id(&old), write).await;
         assert_eq!((response.status(), set_cookie(&response)), (status, None));
         assert_eq!(n(&manager, &new).await, Some(1));
@@ -99,6 +102,99 @@ async fn a_parallel_request_of_a_rotated_session_reads_on() {
         assert!(set_cookie(&send(&layer, with_id(&old), end).await).unwrap().contains("expires="));
         assert_eq!(n(&manager, &new).await, None);
     }
+}
+
+/// A request that may keep no session ends its own id, and not the session that goes on.
+#[tokio::test]
+async fn a_skipped_renewal_ends_the_grace_alone() {
+    for (end, lives) in [(Session::renew as fn(&Session) -> _, true), (Session::reset, false)] {
+        let rotation_grace = Some(Duration::from_secs(60));
+        let options = ManagerOptions { rotation_grace, ..ManagerOptions::default() };
+        let manager = manager_with(options).await;
+        let old = stored(&manager).await;
+        let session = manager.session(Some(old.clone()));
+        session.rotate().unwrap();
+        let CookieChange::Set(new) = session.commit().await.unwrap().cookie else { panic!() };
+        assert_eq!(n(&manager, &old).await, Some(1));
+        let cookie = CookieOptions::default().skip(true);
+        let layer = SessionLayer::new(manager.clone()).cookie(cookie).unwrap();
+        let handler = move |session: Session| async move {
+            end(&session).unwrap();
+            StatusCode::OK
+        };
+        let response = send(&layer, with_id(&old), handler).await;
+        assert_eq!((response.status(), set_cookie(&response)), (StatusCode::OK, None));
+        assert_eq!(n(&manager, &old).await, None);
+        assert_eq!(n(&manager, &new).await, lives.then_some(1));
+    }
+}
+
+/// Nor is it overruled: it has seen what its commit came to.
+#[tokio::test]
+async fn a_handler_that_saw_its_commit_come_late_answers_by_itself() {
+    let manager = manager().await;
+    let id = stored(&manager).await;
+    let layer = SessionLayer::new(manager.clone());
+    let other = manager.session(Some(id.clone()));
+    let handler = move |session: Session| async move {
+        assert_eq!(session.get("n").await.unwrap(), Some(1));
+        other.destroy().unwrap();
+        other.commit().await.unwrap();
+        session.insert("m", 2).unwrap();
+        assert_eq!(session.commit().await.unwrap().outcome, Outcome::Gone);
+        StatusCode::ACCEPTED
+    };
+    let response = send(&layer, with_id(&id), handler).await;
+    assert_eq!((response.status(), &**response.body()), (StatusCode::ACCEPTED, "done"));
+}
+
+/// The cookie of a handler's own commit goes out; what was not committed is closed.
+#[tokio::test]
+async fn a_5xx_that_is_not_committed_loses_nothing_silently() {
+    let manager = manager().await;
+    let layer = SessionLayer::new(manager.clone()).commit_on_server_error(false);
+    let id = stored(&manager).await;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for commits in [true, false] {
+        let sender = sender.clone();
+        let handler = move |session: Session| async move {
+            session.renew().unwrap();
+            if commits {
+                session.commit().await.unwrap();
+            }
+            sender.send(session).unwrap();
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        let response = send(&layer, with_id(&id), handler).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let new = given_id(&response);
+        assert_eq!(new.is_some(), commits);
+        if let Some(new) = new {
+            assert_eq!(n(&manager, &new).await, Some(1));
+        }
+        let session = receiver.recv().unwrap();
+        assert!(session.insert("n", 3).unwrap_err().is_committed());
+    }
+}
+
+/// A response whose options do not go with the cookie's name closes the session.
+#[tokio::test]
+async fn options_that_fail_close_the_session() {
+    let manager = manager().await;
+    let cookie = CookieOptions::new("__Host-id").unwrap().secure(true).assume_ssl(true);
+    let layer = SessionLayer::new(manager.clone()).cookie(cookie).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let handler = move |session: Session| async move {
+        session.insert("n", 1).unwrap();
+        session.configure(|options| options.secure = false).unwrap();
+        assert!(session.commit().await.is_err());
+        sender.send(session).unwrap();
+        StatusCode::OK
+    };
+    let response = send(&layer, http::Request::new(()), handler).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(manager.store().take(), Calls::default());
+    assert!(receiver.recv().unwrap().insert("n", 3).unwrap_err().is_committed());
 }
 
 #[tokio::test]

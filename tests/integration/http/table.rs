@@ -262,6 +262,7 @@ async fn act(session: &Session, action: &str) {
         "remove" => session.remove("n").unwrap(),
         "clear" => session.clear().unwrap(),
         "renew" => session.renew().unwrap(),
+        "rotate" => session.rotate().unwrap(),
         "reset" => session.reset().unwrap(),
         "destroy" => session.destroy().unwrap(),
         "commit" => drop(session.commit().await.unwrap()),

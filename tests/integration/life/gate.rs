@@ -40,7 +40,7 @@ pub(crate) struct Gate {
     events: UnboundedReceiver<Event>,
 }
 
-impl<S: Store> Gated<S> {
+impl<S> Gated<S> {
     pub(crate) fn new(store: S) -> (Self, Gate) {
         let (sender, events) = unbounded_channel();
         let permits = Arc::new(Semaphore::new(0));
@@ -94,5 +94,55 @@ impl<S: Store> Store for Gated<S> {
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
         self.pass().await;
         self.store.touch(id, timeouts).await
+    }
+}
+
+tokio::task_local! {
+    /// The way of the request that runs in this task.
+    pub(crate) static WAY: Gated<()>;
+}
+
+/// The store of a manager that requests share: each goes its own way to it, if it has one.
+#[derive(Clone)]
+pub(crate) struct Ways<S>(pub(crate) S);
+
+impl<S: Store + Clone> Ways<S> {
+    fn way(&self) -> Option<Gated<S>> {
+        let gated = |way: &Gated<()>| Gated {
+            store: self.0.clone(),
+            permits: Arc::clone(&way.permits),
+            events: way.events.clone(),
+        };
+        WAY.try_with(gated).ok()
+    }
+}
+
+impl<S: Store + Clone> Store for Ways<S> {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        match self.way() {
+            Some(way) => way.find(lookup).await,
+            None => self.0.find(lookup).await,
+        }
+    }
+
+    async fn save(&self, save: &Save) -> Result<Saved> {
+        match self.way() {
+            Some(way) => way.save(save).await,
+            None => self.0.save(save).await,
+        }
+    }
+
+    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
+        match self.way() {
+            Some(way) => way.destroy(lookup).await,
+            None => self.0.destroy(lookup).await,
+        }
+    }
+
+    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
+        match self.way() {
+            Some(way) => way.touch(id, timeouts).await,
+            None => self.0.touch(id, timeouts).await,
+        }
     }
 }

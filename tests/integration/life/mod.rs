@@ -3,6 +3,7 @@
 
 mod clock;
 mod gate;
+mod grace;
 mod model;
 mod place;
 pub(crate) mod rails;

@@ -33,6 +33,7 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Keep,
+    Rotate,
     Renew,
     Reset,
     Destroy,
@@ -102,7 +103,10 @@ impl Wanted {
                 cart.push(json!(item));
                 self.keys.insert(CART.into(), Some(Value::Array(cart)));
             }
-            Step::Renew | Step::Rotate if self.fate == Fate::Keep => self.fate = Fate::Renew,
+            Step::Rotate if self.fate == Fate::Keep => self.fate = Fate::Rotate,
+            Step::Renew if matches!(self.fate, Fate::Keep | Fate::Rotate) => {
+                self.fate = Fate::Renew
+            }
             Step::Renew | Step::Rotate => {}
             Step::Clear | Step::Reset | Step::Destroy => {
                 (self.cleared, self.edits) = (true, false);

@@ -108,6 +108,8 @@ struct Request {
     /// The row at the first find; `None` before, and where there was none.
     base: Option<Option<Row>>,
     applied: usize,
+    /// The row was gone when it was to be written.
+    missed: bool,
 }
 
 struct Run<'a, S> {
@@ -208,7 +210,7 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
         });
         self.begun += 1;
         let first = gate.next().await;
-        let mut request = Request { steps, gate, task, base: None, applied: 0 };
+        let mut request = Request { steps, gate, task, base: None, applied: 0, missed: false };
         match first {
             Event::Waits => self.running.push(request),
             Event::Ended(commit) => self.ended(&mut request, commit).await,
@@ -269,7 +271,7 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
         match (save, saved) {
             (Save::Insert(insert), Saved::Applied) => {
                 let row = match &base {
-                    Some(base) if matches!(wanted.fate, Fate::Keep | Fate::Renew) => {
+                    Some(base) if !matches!(wanted.fate, Fate::Reset | Fate::Destroy) => {
                         self.tally.begun += 1;
                         wanted.begun(self.late, base).expect("it had to be refused")
                     }
@@ -299,6 +301,7 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
             }
             (Save::Update(update), Saved::Gone) => {
                 assert!(!self.rows.contains_key(update.id.as_str()));
+                request.missed = true;
             }
             (Save::Update(update), Saved::Conflict) => {
                 assert!(self.rows.contains_key(update.id.as_str()));
@@ -325,7 +328,11 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
             }
             Outcome::Unchanged => {
                 let nothing = match &base {
-                    Some(base) => wanted.fate == Fate::Keep && !wanted.alters(base),
+                    Some(base) => {
+                        // A session that is gone needs no other id.
+                        let rotates = wanted.fate == Fate::Rotate && request.missed;
+                        (wanted.fate == Fate::Keep || rotates) && !wanted.alters(base)
+                    }
                     None => wanted.sets().is_empty(),
                 };
                 assert!(nothing, "a change was dropped silently");
