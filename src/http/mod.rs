@@ -30,7 +30,7 @@ use crate::store::Store;
 pub struct CommitReport {
     /// What became of the row.
     pub outcome: Outcome,
-    /// Whether the handler asked for the row, or a commit of its own did.
+    /// Whether the handler asked for the row.
     pub loaded: bool,
     /// How long the commit took.
     pub commit_time: Duration,
