@@ -94,10 +94,11 @@ impl MySqlBuilder {
     }
 
     /// Whether operations that meet go out in batches, up to 64 of them: finds as one statement,
-    /// changes as one transaction (singly on Galera); on by default. Half as many finds at a time as there are
-    /// connections, and a quarter as many changes, are sent at once, each by itself; those that come
-    /// while these are under way go together. Without lanes, and with a pool of your own, each
-    /// operation waits for a connection of its own.
+    /// changes as one transaction (singly on Galera); on by default. Half as many finds at a time as
+    /// there are connections, and two changes (with fewer than 8 connections one, with more than 16
+    /// an eighth of them), are sent at once, each by itself; those that come while these are under
+    /// way go together. Without lanes, and with a pool of your own, each operation waits for a
+    /// connection of its own.
     pub fn lanes(mut self, lanes: bool) -> Self {
         self.lanes = lanes;
         self

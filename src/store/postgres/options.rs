@@ -139,8 +139,9 @@ impl PostgresBuilder {
     }
 
     /// Whether operations that meet go out in batches, one statement for up to 64 of them; on by
-    /// default. Half as many finds at a time as there are connections, and a quarter as many saves,
-    /// are sent at once, each by itself; those that come while these are under way go together.
+    /// default. Half as many finds at a time as there are connections, and two changes (with fewer
+    /// than 8 connections one, with more than 16 an eighth of them), are sent at once, each by
+    /// itself; those that come while these are under way go together.
     /// Without lanes each operation waits for a connection of its own. Behind a transaction pooler
     /// there are none.
     ///

@@ -90,9 +90,10 @@ impl<S: Batches> Lanes<S> {
             bytes,
             deadline,
         };
-        // Each change waits for the disk, and the fewer go out at a time the more share that wait.
-        // Large ones share nothing.
-        let wanted = [connections / 2, connections / 4, connections];
+        // Each change waits for the disk, and the fewer go out at a time the more share that wait:
+        // two are enough up to a pool of 16. Large ones share nothing.
+        let changes = (connections / 4).min((connections / 8).max(2));
+        let wanted = [connections / 2, changes, connections];
         let [find, change, alone] = share(connections, wanted);
         let finds = Lane::new(Finds(Arc::clone(store)), settings(find, Permits::NONE));
         let changes = Lane::new(Changes(Arc::clone(store)), settings(change, alone));

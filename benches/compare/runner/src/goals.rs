@@ -88,8 +88,8 @@ pub(crate) fn markdown(cells: &[Cell], micro: &Ratios) -> String {
     text += ALLOCATIONS;
     let _ = writeln!(
         text,
-        "| our share of a whole request's instructions, driver and hyper left out | at most 10 % | \
-         5 % | {} |",
+        "| our share of the processor's time of a whole request, driver and hyper left out | at most \
+         10 % | 5 % | {} |",
         match micro.get(SHARE) {
             None => "not measured yet".to_owned(),
             Some(share) if *share <= 5.0 => format!("**{share:.1} %**, beyond the moonshot"),

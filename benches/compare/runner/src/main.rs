@@ -3,6 +3,7 @@
 mod c_client;
 mod chart;
 mod goals;
+mod lanes;
 mod micro;
 mod pgbench;
 mod place;
@@ -29,7 +30,7 @@ struct Args {
     /// 600 bytes, 1 and 64 tasks, 20,000 rows, one short round; results go to the folder for builds.
     #[arg(long)]
     quick: bool,
-    /// This database alone; what was measured of the others stays.
+    /// This database alone. Cells that are not measured keep their figures.
     #[arg(long)]
     only: Option<Database>,
     /// Measures nothing: writes tables and charts from the results that are there.
@@ -41,6 +42,9 @@ struct Args {
     /// Tasks at the same time: these alone, for instance 1,64.
     #[arg(long, value_delimiter = ',')]
     tasks: Vec<usize>,
+    /// These operations alone, for instance find,save.
+    #[arg(long, value_delimiter = ',')]
+    operations: Vec<Operation>,
     /// Bytes of data: these sizes alone, for instance 600.
     #[arg(long, value_delimiter = ',')]
     bytes: Vec<usize>,
@@ -50,7 +54,7 @@ struct Args {
     /// How long a turn runs before it is measured.
     #[arg(long)]
     warm_up: Option<f64>,
-    /// These rivals alone, for instance ours,sea-orm; the others lose their figures.
+    /// These rivals alone, for instance ours,sea-orm.
     #[arg(long, value_delimiter = ',')]
     rivals: Vec<String>,
     /// Where the rivals' programs are.
@@ -86,6 +90,7 @@ fn main() -> Result<()> {
     let charts = if args.quick { output.clone() } else { args.project.join("docs") };
     chart::draw(&charts.join("compare.svg"), &cells)?;
     let goals = goals::markdown(&cells, &micro::update(&output, &args.project)?);
+    let goals = goals + &lanes::markdown(&cells);
     if args.quick {
         std::fs::write(output.join("goals.md"), goals)?;
     } else {
@@ -101,7 +106,7 @@ fn measure(plan: &Plan, place: &Place, rivals: &[Rival], programs: &Programs) ->
     for size in &plan.beds {
         let bed = place.bed(size, rivals, plan, programs)?;
         for round in 0..plan.rounds {
-            for operation in plan::OPERATIONS {
+            for operation in plan.operations.iter().copied() {
                 for concurrency in &size.concurrency {
                     let cell = Key {
                         rival: "",

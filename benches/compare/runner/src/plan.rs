@@ -6,7 +6,7 @@ use crate::Args;
 use crate::programs::Programs;
 use crate::results::Key;
 
-pub(crate) const OPERATIONS: [Operation; 4] =
+const OPERATIONS: [Operation; 4] =
     [Operation::Find, Operation::Save, Operation::Insert, Operation::Mix];
 
 /// The order of tables and charts.
@@ -108,6 +108,7 @@ pub(crate) struct Plan {
     /// Of each turn: before it is measured, and while it is.
     pub(crate) warm_up: f64,
     pub(crate) seconds: f64,
+    pub(crate) operations: Vec<Operation>,
     pub(crate) beds: Vec<Size>,
 }
 
@@ -126,6 +127,7 @@ impl Plan {
         plan.warm_up = args.warm_up.unwrap_or(plan.warm_up);
         plan.seconds = args.seconds.unwrap_or(plan.seconds);
         let asked = |list: &[usize], value: usize| list.is_empty() || list.contains(&value);
+        plan.operations.retain(|one| args.operations.is_empty() || args.operations.contains(one));
         plan.beds.retain(|size| asked(&args.bytes, size.bytes));
         for size in &mut plan.beds {
             size.concurrency.retain(|tasks| asked(&args.tasks, *tasks));
@@ -135,7 +137,7 @@ impl Plan {
 
     fn quick() -> Self {
         let beds = vec![Size { bytes: 600, rows: 20_000, concurrency: vec![1, 64] }];
-        Self { rounds: 1, warm_up: 0.2, seconds: 0.3, beds }
+        Self { rounds: 1, warm_up: 0.2, seconds: 0.3, operations: OPERATIONS.to_vec(), beds }
     }
 
     fn full() -> Self {
@@ -149,7 +151,7 @@ impl Plan {
             size(4_096, 15_000, &[1, 64]),
             size(32_768, 2_000, &[1, 64]),
         ];
-        Self { rounds: 3, warm_up: 0.15, seconds: 0.3, beds }
+        Self { rounds: 3, warm_up: 0.15, seconds: 0.3, operations: OPERATIONS.to_vec(), beds }
     }
 }
 

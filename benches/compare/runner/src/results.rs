@@ -108,22 +108,28 @@ pub(crate) fn write(folder: &Path, cells: &[Cell]) -> Result<()> {
     Ok(())
 }
 
-/// Puts what was measured in the place of what was known of the database.
+/// Puts what was measured in the place of what was known of the same cells.
 pub(crate) fn replace(cells: &mut Vec<Cell>, database: Database, measured: &Measured) {
     let name = name(database);
-    cells.retain(|cell| cell.database != name);
-    cells.extend(measured.cells.iter().map(|(key, answers)| Cell {
-        rival: key.rival.into(),
-        database: name.clone(),
-        operation: format!("{:?}", key.operation).to_lowercase(),
-        concurrency: key.concurrency,
-        payload_bytes: key.payload,
-        ops_per_second: median(answers.iter().map(|answer| answer.ops_per_second.round())),
-        p50_us: median(answers.iter().map(|answer| answer.p50_us as f64)) as u64,
-        p99_us: median(answers.iter().map(|answer| answer.p99_us as f64)) as u64,
-        rounds: answers.len(),
-        durability: plan::durability(database).into(),
-    }));
+    for (key, answers) in &measured.cells {
+        let cell = Cell {
+            rival: key.rival.into(),
+            database: name.clone(),
+            operation: format!("{:?}", key.operation).to_lowercase(),
+            concurrency: key.concurrency,
+            payload_bytes: key.payload,
+            ops_per_second: median(answers.iter().map(|answer| answer.ops_per_second.round())),
+            p50_us: median(answers.iter().map(|answer| answer.p50_us as f64)) as u64,
+            p99_us: median(answers.iter().map(|answer| answer.p99_us as f64)) as u64,
+            rounds: answers.len(),
+            durability: plan::durability(database).into(),
+        };
+        cells.retain(|known| {
+            let (operation, tasks, bytes) = (&cell.operation, cell.concurrency, cell.payload_bytes);
+            known.rival != cell.rival || !known.is_at(&name, operation, tasks, bytes)
+        });
+        cells.push(cell);
+    }
     let order = |cell: &Cell| {
         let rival = plan::PUBLISHED.iter().position(|rival| *rival == cell.rival);
         let operation = cell.operation.clone();

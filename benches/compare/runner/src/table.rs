@@ -27,8 +27,9 @@ pub(crate) fn markdown(all: &[Cell]) -> String {
             };
             rivals = PUBLISHED.iter().copied().filter(has).collect();
             let durability = &cells[0].durability;
-            let _ =
-                write!(text, "\n## {database}\n\n{durability}; {} rounds.\n\n", cells[0].rounds);
+            let of_all = all.iter().filter(|cell| cell.database == *database);
+            let rounds = of_all.map(|cell| cell.rounds).min().unwrap_or(0);
+            let _ = write!(text, "\n## {database}\n\n{durability}; {rounds} rounds or more.\n\n");
             let _ =
                 writeln!(text, "| operation | bytes | tasks | {} | faster |", rivals.join(" | "));
             let _ = writeln!(text, "|{}", " --- |".repeat(rivals.len() + 4));

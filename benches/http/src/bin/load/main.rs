@@ -1,6 +1,9 @@
 //! Loads the servers in turn and writes `results.md` and `share.json`:
 //! `load FOLDER-OF-PROGRAMS FOLDER-OF-RESULTS [ROUNDS SECONDS]`. What `run.sh` runs.
 
+mod callgrind;
+
+use callgrind::Costs;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -84,33 +87,44 @@ fn turns(
     Ok(text)
 }
 
-/// Our part of the instructions of a request: what is left of them when those of the same server
-/// with the same statements on the bare driver are taken away.
+/// Our part of what a request costs the server's processor: of its instructions, told by function,
+/// and of its time, in which the kernel has its own part.
 fn share(runtime: &Runtime, programs: &Path, results: &Path) -> Result<String, Failure> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         eprintln!("left out: our share of a request (valgrind is missing)");
         return Ok(String::new());
     }
-    let of = |mode| instructions(runtime, programs, mode);
-    let (ours, driver, floor) = (of("ours")?, of("driver")?, of("floor")?);
-    let share = 100.0 * ours.saturating_sub(driver) as f64 / ours as f64;
+    let Costs { ours, all } = instructions(runtime, programs)?;
+    let instructions = 100.0 * ours / all;
+    let server = Server::start(Command::new(programs.join("server")), "ours")?;
+    let before = server.times()?;
+    runtime.block_on(server.load(16, Duration::from_secs(2)))?;
+    let after = server.times()?;
+    let [user, kernel] = [0, 1].map(|which| (after[which] - before[which]) as f64);
+    let user = user / (user + kernel);
+    let share = instructions * user;
     std::fs::write(results.join("share.json"), format!("{share:.1}\n"))?;
     Ok(format!(
-        "\nInstructions of such a request in the server, counted by callgrind (the kernel's are not \
-         seen):\n{ours} with sqlbypass, {driver} with the same two statements on bare rusqlite and \
-         nothing decoded, {floor}\nwithout sessions. Our share is **{share:.1} %**.\n",
+        "\nSuch a request costs the server {all:.0} instructions outside of the kernel, counted by \
+         callgrind with one\nclient. {ours:.0} of them are of sqlbypass, its codecs and what they \
+         call of the standard library: {instructions:.1} %.\nThe rest is SQLite's and rusqlite's, \
+         hyper's and tokio's. With 16 clients {user:.0} % of the server's processor\ntime is \
+         spent outside of the kernel, so our share of it is **{share:.1} %**.\n",
+        user = 100.0 * user,
     ))
 }
 
 /// Of one request: the difference between a longer and a shorter run.
-fn instructions(runtime: &Runtime, programs: &Path, mode: &str) -> Result<u64, Failure> {
-    const FEW: u64 = 100;
-    const MANY: u64 = 600;
-    let total = |requests: u64| -> Result<u64, Failure> {
+fn instructions(runtime: &Runtime, programs: &Path) -> Result<Costs, Failure> {
+    const FEW: u32 = 100;
+    const MANY: u32 = 600;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let written = programs.join("callgrind.out");
+    let total = |requests: u32| -> Result<Costs, Failure> {
         let mut command = Command::new("valgrind");
-        command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+        command.arg("--tool=callgrind").arg("--callgrind-out-file").arg(&written);
         command.arg(programs.join("server"));
-        let server = Server::start(command, mode)?;
+        let server = Server::start(command, "ours")?;
         runtime.block_on(async {
             let mut client = Client::new(server.address).await?;
             for _ in 0..requests {
@@ -118,13 +132,12 @@ fn instructions(runtime: &Runtime, programs: &Path, mode: &str) -> Result<u64, F
             }
             Ok::<_, Failure>(())
         })?;
-        let log = server.end()?;
-        let count =
-            log.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-        count.ok_or_else(|| format!("callgrind said: {log}").into())
+        server.end()?;
+        Ok(callgrind::read(&std::fs::read_to_string(&written)?, &project.to_string_lossy()))
     };
-    let (few, many): (u64, u64) = (total(FEW)?, total(MANY)?);
-    Ok((many - few) / (MANY - FEW))
+    let (few, many) = (total(FEW)?, total(MANY)?);
+    let (all, requests) = (many - few, f64::from(MANY - FEW));
+    Ok(Costs { ours: all.ours / requests, all: all.all / requests })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -173,13 +186,25 @@ impl Server {
         Ok(requests as f64 / begun.elapsed().as_secs_f64())
     }
 
-    /// Ends it in good order; what it has said to its standard error.
-    fn end(mut self) -> Result<String, Failure> {
+    /// Ticks of the processor's time that it has used: its own, and the kernel's for it.
+    fn times(&self) -> Result<[u64; 2], Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The second field is a name in brackets, and may hold anything.
+        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+        let mut fields = fields.split_whitespace().skip(11).map(str::parse);
+        let mut next = || fields.next().ok_or("too few fields");
+        Ok([next()??, next()??])
+    }
+
+    /// Ends it in good order.
+    fn end(mut self) -> Result<(), Failure> {
         drop(self.process.stdin.take());
-        let mut text = String::new();
-        self.process.stderr.take().ok_or("no log")?.read_to_string(&mut text)?;
-        self.process.wait()?;
-        Ok(text)
+        let mut log = String::new();
+        self.process.stderr.take().ok_or("no log")?.read_to_string(&mut log)?;
+        match self.process.wait()?.success() {
+            true => Ok(()),
+            false => Err(format!("the server ended with: {log}").into()),
+        }
     }
 }
 
