@@ -398,9 +398,28 @@ fn hex4(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// How many bytes come before the first quote, backslash or control character: eight at a time.
+/// How many bytes come before the first quote, backslash or control character: eight at a time, and
+/// behind the first 32 as many as the processor compares at once.
 #[inline(always)]
 fn plain(bytes: &[u8]) -> usize {
+    const SHORT: usize = 32;
+    let Some((start, rest)) = bytes.split_at_checked(SHORT) else { return plain_short(bytes) };
+    let found = plain_short(start);
+    if found < SHORT { found } else { SHORT + plain_long(rest) }
+}
+
+#[inline(never)]
+fn plain_long(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<32>();
+    // Without an early exit, so that the compiler makes vectors of it.
+    let is_plain =
+        |chunk: &&[u8; 32]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
+    let clean = chunks.iter().take_while(is_plain).count() * 32;
+    clean + plain_short(&bytes[clean..])
+}
+
+#[inline(always)]
+fn plain_short(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let (words, rest) = bytes.as_chunks::<8>();
@@ -416,6 +435,9 @@ fn plain(bytes: &[u8]) -> usize {
             return index * 8 + marks.trailing_zeros() as usize / 8;
         }
     }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    words.len() * 8 + rest.iter().position(is_special).unwrap_or(rest.len())
+    words.len() * 8 + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
+}
+
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }

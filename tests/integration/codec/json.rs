@@ -203,6 +203,30 @@ fn errors_name_the_format_the_offset_and_what_was_expected() {
     assert!(error.to_string().ends_with("json at byte 10: expected UTF-8"), "{error}");
 }
 
+/// Strings are looked through many bytes at a time; the end of one is seen wherever it stands.
+#[test]
+fn what_ends_a_string_is_seen_at_every_place() {
+    for length in 0..140 {
+        for at in 0..=length {
+            let (before, after) = ("x".repeat(at), "é".repeat(length - at));
+            for escape in [r#"\""#, r"\\", r"\n", r"\u00e9"] {
+                let text = format!(r#"{{"value":"{before}{escape}{after}","n":1}}"#);
+                let expected: Row = serde_json::from_str(&text).unwrap();
+                let expected = expected["value"].as_str().unwrap();
+                assert_eq!(read(&text).unwrap().as_str(), Some(expected), "{text}");
+            }
+            for broken in ["\n", "\0", "\u{1f}"] {
+                let text = format!(r#"{{"value":"{before}{broken}{after}"}}"#);
+                assert!(read(&text).unwrap_err().is_decode(), "{text}");
+            }
+            let text = format!(r#"{{"value":"{before}","n":"{after}"}}"#);
+            assert_eq!(read(&text).unwrap().as_str(), Some(&*before));
+            let text = format!(r#"{{"value":"{before}{after}"#);
+            assert!(read(&text).unwrap_err().is_decode(), "{text}");
+        }
+    }
+}
+
 #[test]
 fn nothing_loads_as_an_empty_session() {
     for text in ["null", " false", "{}", r#"{"value":null}"#, r#"{"value":false}"#, r#"{"a":1}"#] {
