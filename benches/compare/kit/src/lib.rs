@@ -9,7 +9,7 @@ mod measure;
 mod rows;
 
 pub use args::{Args, Database, Operation};
-pub use measure::Answer;
+pub use measure::{Answer, measure};
 pub use rows::{Data, id, other_id, private_id};
 
 /// What went wrong; a rival that fails ends the run.

@@ -24,7 +24,7 @@ pub struct Answer {
     pub p99_us: u64,
 }
 
-pub(crate) async fn measure<R: Rival>(rival: Arc<R>, args: &Args) -> Result<Answer> {
+pub async fn measure<R: Rival>(rival: Arc<R>, args: &Args) -> Result<Answer> {
     if args.operation == Operation::Fill {
         let payload = args.payload;
         each(rival, args.rows, move |rival, n| async move {
