@@ -192,3 +192,28 @@ fn an_untouched_request_allocates_its_handle_alone() {
         assert!(count <= 4, "{count}");
     });
 }
+
+/// What is rare, as connecting is, stays out of the future that each operation has: whoever spawns
+/// or boxes an operation moves all of it.
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+#[test]
+fn futures_are_small() {
+    runtime().block_on(async {
+        let id = SessionId::generate().unwrap();
+        let (lookup, stored) = (Lookup::with_legacy(&id), id.private().into());
+        let save = sqlbypass::Save::Update(sqlbypass::Update::new(id.private().into()));
+        for url in ["sqlite::memory:", "postgres://a@127.0.0.1:1/b", "mysql://a@127.0.0.1:1/b"] {
+            let builder = sqlbypass::AnyStore::url(url).unwrap();
+            let store = builder.lazy(!url.starts_with("sqlite")).create(true).open().await.unwrap();
+            let timeouts = sqlbypass::Timeouts::default();
+            for (operation, bytes) in [
+                ("find", size_of_val(&store.find(&lookup))),
+                ("save", size_of_val(&store.save(&save))),
+                ("destroy", size_of_val(&store.destroy(&lookup))),
+                ("touch", size_of_val(&store.touch(&stored, timeouts))),
+            ] {
+                assert!(bytes <= 5 << 10, "{operation} on {url}: a future of {bytes} bytes");
+            }
+        }
+    });
+}

@@ -85,6 +85,7 @@ impl Errand {
             for task in tasks {
                 task.await??;
             }
+            println!();
         }
         Ok(())
     }
@@ -149,6 +150,12 @@ impl Sent {
         Ok(self.input.write_all(b"\n")?)
     }
 
+    /// Waits until nothing is under way.
+    fn done(&mut self) -> Result<()> {
+        self.output.read_line(&mut String::new())?;
+        Ok(())
+    }
+
     /// What it has grown by, for each of so many.
     fn told(&mut self, database: Database, what: &str, count: usize) -> Result<Memory> {
         let mut line = String::new();
@@ -182,6 +189,7 @@ pub(crate) fn measure(place: &Place) -> Result<Vec<Memory>> {
             lines.push(line);
         }
         drop(halted);
+        errand.done()?;
     }
     if !errand.child.wait()?.success() {
         return Err("an operation under way has failed".into());

@@ -129,11 +129,10 @@ impl Place {
     /// What writes have left behind is no burden of those that come next.
     pub(crate) async fn tidy(&self) -> Result<()> {
         if let Server::Postgres(server) = &self.server {
-            server
-                .try_connect("postgres")
-                .await?
-                .batch_execute("VACUUM sessions; CHECKPOINT")
-                .await?;
+            let client = server.try_connect("postgres").await?;
+            for statement in ["VACUUM sessions", "CHECKPOINT"] {
+                client.batch_execute(statement).await?;
+            }
         }
         Ok(())
     }

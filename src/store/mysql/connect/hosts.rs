@@ -387,8 +387,10 @@ impl Manager for Connect {
     type Type = Link;
     type Error = Failure;
 
+    /// Boxed, as is what asks a connection below: both are rare and some kilobytes, which each
+    /// operation would have in its own future otherwise.
     async fn create(&self) -> Result<Link, Failure> {
-        self.0.connect_any().await
+        Box::pin(self.0.connect_any()).await
     }
 
     async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Failure> {
@@ -405,7 +407,7 @@ impl Manager for Connect {
             return Ok(());
         }
         let patience = self.0.connect_deadline.min(self.0.deadline / 2);
-        match tokio::time::timeout(patience, link.conn.ping()).await {
+        match Box::pin(tokio::time::timeout(patience, link.conn.ping())).await {
             Ok(Ok(())) => {
                 link.used = Instant::now();
                 return Ok(());
