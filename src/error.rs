@@ -152,6 +152,16 @@ impl Error {
         Self::new(Kind::Overflow { limit, size }, "saving a session", problem).advice(WIDEN)
     }
 
+    /// The same where the server's largest packet is the limit.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn overflow_packet(limit: u64, size: u64) -> Self {
+        let problem = format!(
+            "its encoded data has {size} bytes and the server's packets have room for {limit}"
+        );
+        Self::new(Kind::Overflow { limit, size }, "saving a session", problem)
+            .advice("store less in the session, or raise the server's max_allowed_packet")
+    }
+
     /// The same error for somebody else; the source stays with the first.
     #[cfg(feature = "_sql")]
     pub(crate) fn twin(&self) -> Self {

@@ -17,6 +17,7 @@ pub(crate) enum Flag {
     UpdatedAt,
     ExpiresAt,
     Collated,
+    IdKey,
     Tuned,
     // What the call asks for.
     Legacy,
@@ -34,11 +35,12 @@ pub(crate) enum Flag {
     Alone,
 }
 
-const FLAGS: [(&str, Flag); 18] = [
+const FLAGS: [(&str, Flag); 19] = [
     ("created_at", Flag::CreatedAt),
     ("updated_at", Flag::UpdatedAt),
     ("expires_at", Flag::ExpiresAt),
     ("collated", Flag::Collated),
+    ("id_key", Flag::IdKey),
     ("tuned", Flag::Tuned),
     ("legacy", Flag::Legacy),
     ("idle", Flag::Idle),

@@ -134,6 +134,7 @@ impl Statements {
             .with(Flag::UpdatedAt, schema.updated_at)
             .with(Flag::ExpiresAt, schema.expires_at)
             .with(Flag::Collated, schema.collated_id)
+            .with(Flag::IdKey, schema.primary_key.is_none())
             .with(Flag::Tuned, table.layout() == Layout::Tuned);
         let names_of_files = Name::ALL.into_iter().chain(Name::MANY);
         let variants =

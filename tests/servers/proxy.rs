@@ -27,6 +27,21 @@ pub(crate) enum Mode {
     MuteAfter(&'static [u8]),
     /// New connections are ended at once.
     Refuse,
+    /// A connection ends when the client sends these bytes, which the server does not hear.
+    CutAt(&'static [u8]),
+    /// As a proxy does that has lost its server: the client that sends these bytes is given another
+    /// answer than the server's.
+    Answer(Answer),
+}
+
+/// Another answer than the server's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// To whoever sends these bytes.
+    pub(crate) to: Vec<u8>,
+    /// What the server hears instead, if it does not hear the client.
+    pub(crate) instead: Option<Vec<u8>>,
+    pub(crate) with: Vec<u8>,
 }
 
 /// A proxy in front of a server on this machine; it ends when this is dropped.
@@ -122,9 +137,9 @@ async fn forward(
     let (from_server, to_server) = server.into_split();
     let (muted, hears) = watch::channel(false);
     let spoke = AtomicBool::new(true);
-    let (counts, spoke) = (&*counts, &spoke);
-    let there = Pipe { mode: mode.clone(), counts, spoke, muted: Some(muted), hears: None };
-    let back = Pipe { mode, counts, spoke, muted: None, hears: Some(hears) };
+    let (counts, spoke, answer) = (&*counts, &spoke, &Mutex::new(None));
+    let there = Pipe { mode: mode.clone(), counts, spoke, answer, muted: Some(muted), hears: None };
+    let back = Pipe { mode, counts, spoke, answer, muted: None, hears: Some(hears) };
     tokio::select! {
         () = there.run(from_client, to_server) => {}
         () = back.run(from_server, to_client) => {}
@@ -137,6 +152,8 @@ struct Pipe<'c> {
     counts: &'c Counts,
     /// Whether the server was the last to speak.
     spoke: &'c AtomicBool,
+    /// What the client is given instead of the server's next words.
+    answer: &'c Mutex<Option<Vec<u8>>>,
     /// The client's direction tells the server's when it has seen what mutes it.
     muted: Option<watch::Sender<bool>>,
     hears: Option<watch::Receiver<bool>>,
@@ -150,7 +167,8 @@ impl Pipe<'_> {
             self.note(piece);
             self.look_at(piece);
             self.wait(count).await;
-            if to.write_all(piece).await.is_err() {
+            let Some(other) = self.other(piece) else { return };
+            if to.write_all(other.as_deref().unwrap_or(piece)).await.is_err() {
                 return;
             }
             self.counts.bytes.fetch_add(count as u64, Ordering::Relaxed);
@@ -171,8 +189,23 @@ impl Pipe<'_> {
         let (Mode::MuteAfter(word), Some(muted)) = (&*self.mode.borrow(), &self.muted) else {
             return;
         };
-        if piece.windows(word.len()).any(|bytes| bytes == *word) {
+        if has(piece, word) {
             muted.send_replace(true);
+        }
+    }
+
+    /// What goes on instead of the piece, if not itself; `None` where the connection ends.
+    fn other(&self, piece: &[u8]) -> Option<Option<Vec<u8>>> {
+        if self.hears.is_some() {
+            return Some(self.answer.lock().unwrap().take());
+        }
+        match &*self.mode.borrow() {
+            Mode::CutAt(word) if has(piece, word) => None,
+            Mode::Answer(answer) if has(piece, &answer.to) => {
+                *self.answer.lock().unwrap() = Some(answer.with.clone());
+                Some(answer.instead.clone())
+            }
+            _ => Some(None),
         }
     }
 
@@ -189,7 +222,7 @@ impl Pipe<'_> {
                 }
                 Mode::Mute if !from_server => return,
                 Mode::MuteAfter(_) if !self.is_muted() => return,
-                Mode::Pass | Mode::Refuse => return,
+                Mode::Pass | Mode::Refuse | Mode::CutAt(_) | Mode::Answer(_) => return,
                 Mode::Hole | Mode::Mute | Mode::MuteAfter(_) => {}
             }
             // An error means that the proxy ends, and this connection with it.
@@ -202,4 +235,8 @@ impl Pipe<'_> {
     fn is_muted(&self) -> bool {
         self.hears.as_ref().is_some_and(|hears| *hears.borrow())
     }
+}
+
+fn has(piece: &[u8], word: &[u8]) -> bool {
+    piece.windows(word.len()).any(|bytes| bytes == word)
 }

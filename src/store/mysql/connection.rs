@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Params, Row, Statement, Value};
+use mysql_async::{Row, Statement, Value};
 use tokio::time::timeout_at;
 
 use super::error::{error, is_duplicate, remedy};
@@ -16,6 +16,7 @@ use super::pool::Held;
 use super::prepared::Which;
 use super::rows::{self, args, check_keys, count};
 use super::shared::{Known, Shared};
+use super::single::{check_alone, close_all, prepare, read, write};
 use super::statements::with_keys;
 use super::tasks::{self, lock_name, write_alone};
 use super::transaction::{Met, Step, transact};
@@ -26,7 +27,7 @@ use crate::store::call::Call;
 use crate::store::lane::Change;
 use crate::store::server::{self, Progress, Remedy};
 use crate::store::statements::{Name, Statements};
-use crate::table::Facts;
+use crate::table::{Facts, Table};
 
 /// A server that has said nothing for so long after an operation's deadline, which it knows, is
 /// taken for dead.
@@ -130,7 +131,7 @@ impl<'s> Connection<'s> {
     /// Whether changes may go in transactions of many. Not on a node of a cluster: a change that was
     /// acknowledged after one of these was lost there when nodes stood in each other's way.
     pub(super) fn has_transactions(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| !held.galera)
+        self.known.has_transactions() && self.held.as_ref().is_some_and(|held| !held.galera)
     }
 
     /// Runs statements of one class in one transaction, none of which waits for a lock for long;
@@ -154,10 +155,6 @@ impl<'s> Connection<'s> {
             .await?;
         if is_known {
             self.progress.connected();
-        }
-        if let Some(held) = self.held.take_if(|held| held.open) {
-            // Its locks go with it.
-            held.discard();
         }
         result
     }
@@ -183,7 +180,7 @@ impl<'s> Connection<'s> {
     async fn find_table(&mut self) -> Result<Option<inspect::Found>, Fault> {
         let table = self.shared.options.table.clone();
         self.fly(|mut held| async move {
-            let found = inspect::find(&mut held.conn, &table).await;
+            let found = look(&mut held, &table).await;
             (held, found)
         })
         .await
@@ -191,9 +188,9 @@ impl<'s> Connection<'s> {
 
     /// The statement of a call, prepared on this connection, and its parameters.
     async fn prepared(&mut self, call: &Call<'_>) -> Result<(Statement, Vec<Value>), Fault> {
-        check_keys(call.values.keys)?;
         let statements = Arc::clone(&self.known.statements);
         let statement = statements.get(call.name, call.flags)?;
+        check_keys(statement, call.values.keys)?;
         let args = args(statement, &call.values, self.known.key);
         let keys = count(&call.values);
         let which = Which { name: call.name, flags: call.flags, keys };
@@ -235,9 +232,8 @@ impl<'s> Connection<'s> {
         let work: Work<T> = Box::pin(work(held));
         let until = self.progress.until + MUTE;
         let flight = Flight { work: Some(work), shared: self.shared, until };
-        let (mut held, result) = flight.await;
-        held.used = Instant::now();
-        self.held = Some(held);
+        let (held, result) = flight.await;
+        self.held = held.landed();
         result
     }
 }
@@ -371,7 +367,7 @@ impl<T: Send + 'static> Drop for Flight<'_, T> {
         let abandoned = self.shared.abandoned();
         runtime.spawn(async move {
             match timeout_at(until.into(), work).await {
-                Ok((mut held, _)) => held.used = Instant::now(),
+                Ok((held, _)) => drop(held.landed()),
                 Err(_) => {
                     if let Some(connector) = connector {
                         connector.mute();
@@ -383,45 +379,11 @@ impl<T: Send + 'static> Drop for Flight<'_, T> {
     }
 }
 
-async fn prepare(
-    held: &mut Held,
-    sql: String,
-    of: &Arc<Statements>,
-    which: Which,
-) -> Result<Statement, Fault> {
-    let prepared = held.conn.prep(sql).await?;
-    for old in held.prepared.put(of, which, prepared.clone()) {
-        held.conn.close(old).await?;
-    }
-    Ok(prepared)
-}
-
-async fn read(held: &mut Held, statement: Statement, args: Vec<Value>) -> Result<Vec<Row>, Fault> {
-    let mut result = held.conn.exec_iter(statement, Params::Positional(args)).await?;
-    let mut rows = Vec::new();
-    while let Some(row) = result.next().await? {
-        rows.push(row);
-    }
-    result.drop_result().await?;
-    Ok(rows)
-}
-
-pub(super) async fn write(
-    held: &mut Held,
-    statement: Statement,
-    args: Vec<Value>,
-) -> Result<u64, Fault> {
-    let result = held.conn.exec_iter(statement, Params::Positional(args)).await?;
-    let rows = result.affected_rows();
-    result.drop_result().await?;
-    Ok(rows)
-}
-
-async fn close_all(held: &mut Held) -> Result<(), Fault> {
-    for statement in held.prepared.clear() {
-        held.conn.close(statement).await?;
-    }
-    Ok(())
+async fn look(held: &mut Held, table: &Table) -> Result<Option<inspect::Found>, Fault> {
+    let found = inspect::find(&mut held.conn, table).await?;
+    check_alone(held).await?;
+    held.ask_packet().await?;
+    Ok(found)
 }
 
 /// Whether all can go as one command: the same statement, of which each meets one row at the most.
@@ -446,5 +408,5 @@ fn size(bytes: Option<&[u8]>) -> u64 {
 fn check_packet(max_packet: u64, call: &Call<'_>) -> Result<()> {
     let (data, guard) = (size(call.values.data), size(call.values.guard));
     let room = max_packet.saturating_sub(AROUND + guard);
-    if data > room { Err(Error::overflow(room, data)) } else { Ok(()) }
+    if data > room { Err(Error::overflow_packet(room, data)) } else { Ok(()) }
 }

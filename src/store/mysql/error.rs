@@ -26,9 +26,18 @@ pub(super) fn remedy(fault: &Fault) -> Remedy {
         // --read-only, read-only mode, a read-only transaction; a Galera node that is not ready
         1290 | 1792 | 1836 | 1047 => Remedy::Leave,
         // shutdown, aborted connection, network, killed, timed out
-        1053 | 1077 | 1079 | 1152 | 1156..=1161 | 1184 | 1927 | 4031 => Remedy::Lost,
+        1053 | 1077 | 1079 | 1152 | 1156..=1161 | 1184 | LOST | 4031 => Remedy::Lost,
+        code if is_clients(code) => Remedy::Lost,
         _ => Remedy::None,
     }
+}
+
+/// The server has ended the connection.
+const LOST: u16 = 1927;
+
+/// A client's own number, which no server sends: a proxy does, of its connection to the server.
+fn is_clients(code: u16) -> bool {
+    (2000..3000).contains(&code)
 }
 
 fn code(fault: &Fault) -> Option<u16> {
@@ -91,6 +100,7 @@ type Described = (Kind, &'static str, &'static str);
 
 /// Kind, problem and advice for an error's number.
 fn described(code: u16) -> Described {
+    let code = if is_clients(code) { LOST } else { code };
     let found = KNOWN.iter().find(|(codes, _)| codes.contains(&code));
     found.map_or((Kind::Database, "the server refused the statement", ""), |(_, found)| *found)
 }
@@ -187,7 +197,7 @@ const KNOWN: [(&[u16], Described); 15] = [
         (Kind::Overloaded, "the server is out of a resource", "try again later"),
     ),
     (
-        &[1053, 1077, 1079, 1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 4031],
+        &[1053, 1077, 1079, 1152, 1156, 1157, 1158, 1159, 1160, 1161, 1184, LOST, 4031],
         (Kind::Unavailable, "the connection to the server was lost", "try again later"),
     ),
 ];
@@ -210,6 +220,16 @@ mod tests {
         let other = fault(1180, "Got error 5 \"Input/output error\" during COMMIT");
         assert_eq!(remedy(&other), Remedy::Unknown);
         assert!(unknown("saving", &other).is_unknown_outcome());
+    }
+
+    #[test]
+    fn what_a_proxy_says_of_its_server_is_a_lost_connection() {
+        for code in [2000, 2003, 2006, 2013, 2055, 2999] {
+            assert_eq!(remedy(&fault(code, "")), Remedy::Lost);
+            assert!(error("saving a session", &fault(code, "")).is_unavailable(), "{code}");
+        }
+        assert_eq!(remedy(&fault(1999, "")), Remedy::None);
+        assert_eq!(remedy(&fault(3000, "")), Remedy::None);
     }
 
     #[test]

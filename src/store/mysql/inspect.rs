@@ -37,6 +37,8 @@ pub(super) struct Found {
     /// Digits of a second that the columns keep.
     pub(super) created_precision: u8,
     pub(super) updated_precision: u8,
+    /// Whether its engine can undo what a connection has written.
+    pub(super) transactions: bool,
 }
 
 impl Default for Found {
@@ -49,6 +51,7 @@ impl Default for Found {
             data_charset: "utf8mb4".into(),
             created_precision: 6,
             updated_precision: 6,
+            transactions: true,
         }
     }
 }
@@ -120,7 +123,34 @@ pub(super) async fn find(conn: &mut Conn, table: &Table) -> Result<Option<Found>
     let columns = rows.iter().map(column).collect();
     let sql = of_table(include_str!("../../../sql/mysql/inspect_indexes.sql"), table)?;
     let rows: Vec<Row> = conn.query(sql).await?;
-    Ok(Some(found(table, &columns, &indexes(&rows))?))
+    let mut found = found(table, &columns, &indexes(&rows))?;
+    found.transactions = has_transactions(conn, table).await?;
+    Ok(Some(found))
+}
+
+/// By the engine that the table's statement names. A view names none, nor does a server that does not
+/// let the user see it.
+async fn has_transactions(conn: &mut Conn, table: &Table) -> Result<bool, Fault> {
+    let sql = of_table(include_str!("../../../sql/mysql/inspect_engine.sql"), table)?;
+    match conn.query_first::<Row, _>(sql).await {
+        Ok(row) => {
+            Ok(row.is_some_and(|row| engine_of(&text(&row, 1)).is_some_and(is_transactional)))
+        }
+        Err(mysql_async::Error::Server(_)) => Ok(false),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Names and comments have no line of their own that begins so.
+fn engine_of(creation: &str) -> Option<&str> {
+    let end = creation.lines().find_map(|line| line.strip_prefix(") ENGINE="))?;
+    end.split_whitespace().next()
+}
+
+fn is_transactional(engine: &str) -> bool {
+    ["InnoDB", "RocksDB", "TokuDB", "ndbcluster"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(engine))
 }
 
 /// The error for a table that is not there.
@@ -199,6 +229,7 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
         data_charset: data.charset().to_owned(),
         created_precision: precision("created_at"),
         updated_precision: precision("updated_at"),
+        transactions: false,
         schema: Schema {
             primary_key,
             created_at: named("created_at").is_some(),
@@ -215,4 +246,19 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
 
 fn missing(problem: String) -> Error {
     Error::new(Kind::Schema, INSPECTING, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_read_from_the_tables_statement() {
+        let creation = "CREATE TABLE `s` (\n  `data` text COMMENT ') ENGINE=InnoDB'\n) \
+                        ENGINE=MyISAM DEFAULT CHARSET=utf8mb4\n PARTITION BY HASH (`id`)";
+        assert_eq!(engine_of(creation), Some("MyISAM"));
+        assert_eq!(engine_of("CREATE VIEW `s` AS SELECT 1"), None);
+        assert!(is_transactional("InnoDB") && is_transactional("ROCKSDB"));
+        assert!(!is_transactional("MyISAM") && !is_transactional("Aria"));
+    }
 }

@@ -10,6 +10,7 @@ mod pool;
 mod prepared;
 mod rows;
 mod shared;
+mod single;
 mod statements;
 mod tasks;
 mod transaction;

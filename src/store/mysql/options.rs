@@ -190,9 +190,10 @@ impl MySqlBuilder {
         self.server(|server| server.shuffle = random)
     }
 
-    /// Has a Galera node wait before each read until it has what the others had written by then, so
-    /// that a logout is seen at once everywhere. Off by default; it costs a round trip in the
-    /// cluster.
+    /// Has a Galera node wait before each find, update and destroy until it has what the others had
+    /// written by then, so that a logout is seen at once everywhere and a session that was begun at
+    /// another node is never told as gone. Off by default; it costs a round trip in the cluster.
+    /// Without it all that matters little as long as one node serves: the hosts are tried in order.
     pub fn wsrep_sync_wait(self, wait: bool) -> Self {
         self.server(|server| server.wsrep_sync_wait = wait)
     }

@@ -2,18 +2,17 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, PoolError, QueueMode, TimeoutType, Timeouts};
-use mysql_async::consts::StatusFlags;
 use tokio::time::{Instant, timeout_at};
 
-use super::connect::{Connect, Connector, Link, Server, of_attempt};
+use super::connect::{Connect, Connector, Link, Server, describe, of_attempt};
 use super::options::{MySqlBuilder, Source};
 use super::prepared::Prepared;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Takes a connection that is free or makes one, and never waits for one in use.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
@@ -22,8 +21,12 @@ type Inner = deadpool::managed::Pool<Connect>;
 
 /// Where connections come from.
 enum From {
-    Ours { pool: Inner, connector: Arc<Connector> },
-    Users(mysql_async::Pool),
+    Ours {
+        pool: Inner,
+        connector: Arc<Connector>,
+    },
+    /// With the largest packet that its server takes, as far as it is known.
+    Users(mysql_async::Pool, Arc<AtomicU64>),
 }
 
 /// The connections of a store.
@@ -48,7 +51,8 @@ impl Abandoned {
 /// A connection that goes back to where it came from.
 pub(super) enum Held {
     Ours(Object<Connect>),
-    Users(Box<Link>),
+    /// With the place where the largest packet is kept for those that come after.
+    Users(Box<Link>, Arc<AtomicU64>),
 }
 
 impl Deref for Held {
@@ -57,7 +61,7 @@ impl Deref for Held {
     fn deref(&self) -> &Link {
         match self {
             Self::Ours(object) => object,
-            Self::Users(link) => link,
+            Self::Users(link, _) => link,
         }
     }
 }
@@ -66,18 +70,39 @@ impl DerefMut for Held {
     fn deref_mut(&mut self) -> &mut Link {
         match self {
             Self::Ours(object) => object,
-            Self::Users(link) => link,
+            Self::Users(link, _) => link,
         }
     }
 }
 
 impl Held {
+    /// Its work has ended. Nothing is left of one that nobody else may use: what it has locked goes with
+    /// it.
+    pub(super) fn landed(mut self) -> Option<Self> {
+        self.used = std::time::Instant::now();
+        if !self.open {
+            return Some(self);
+        }
+        self.discard();
+        None
+    }
+
+    /// Asks a server of the user's for the largest packet, which others were asked for when they were
+    /// connected to.
+    pub(super) async fn ask_packet(&mut self) -> Result<(), mysql_async::Error> {
+        let Self::Users(link, known) = self else { return Ok(()) };
+        let server = describe(&mut link.conn).await?.max_packet;
+        link.max_packet = link.max_packet.min(server);
+        known.store(link.max_packet, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Takes the connection out of the pool for good.
     pub(super) fn discard(self) {
         match self {
             Self::Ours(object) => drop(Object::take(object)),
             // The driver's own pool takes back what is not closed in good order.
-            Self::Users(link) => {
+            Self::Users(link, _) => {
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     runtime.spawn(async move { drop(link.conn.disconnect().await) });
                 }
@@ -102,7 +127,7 @@ impl Drop for Waiting<'_> {
 /// When the settings or a file are wrong.
 pub(super) fn pool(options: &MySqlBuilder) -> Result<Pool> {
     let from = match &options.source {
-        Source::Pool(pool) => From::Users(pool.clone()),
+        Source::Pool(pool) => From::Users(pool.clone(), Arc::new(AtomicU64::new(u64::MAX))),
         Source::Server(server) => ours(options, server)?,
     };
     Ok(Pool { from, waiting: AtomicUsize::new(0), queue: options.queue })
@@ -125,10 +150,10 @@ impl Pool {
     pub(super) async fn get(&self, doing: &'static str, until: Instant) -> Result<Held> {
         match &self.from {
             From::Ours { pool, connector } => self.get_ours(pool, connector, doing, until).await,
-            From::Users(pool) => {
+            From::Users(pool, max_packet) => {
                 let _waiting = self.wait(doing)?;
                 match timeout_at(until, pool.get_conn()).await {
-                    Ok(Ok(conn)) => users(doing, conn),
+                    Ok(Ok(conn)) => users(doing, conn, max_packet),
                     Ok(Err(fault)) => Err(of_attempt(&fault).into_error(doing)),
                     Err(_) => {
                         Err(Error::timeout(doing, "the pool gave no connection by the deadline"))
@@ -162,7 +187,7 @@ impl Pool {
     pub(super) fn max_size(&self) -> Option<usize> {
         match &self.from {
             From::Ours { pool, .. } => Some(pool.status().max_size),
-            From::Users(_) => None,
+            From::Users(..) => None,
         }
     }
 
@@ -194,7 +219,7 @@ impl Pool {
     pub(super) fn connector(&self) -> Option<Arc<Connector>> {
         match &self.from {
             From::Ours { connector, .. } => Some(Arc::clone(connector)),
-            From::Users(_) => None,
+            From::Users(..) => None,
         }
     }
 
@@ -202,7 +227,7 @@ impl Pool {
     pub(super) fn abandoned(&self) -> Abandoned {
         match &self.from {
             From::Ours { pool, .. } => Abandoned(Some(pool.clone())),
-            From::Users(_) => Abandoned(None),
+            From::Users(..) => Abandoned(None),
         }
     }
 
@@ -218,23 +243,30 @@ impl Pool {
 }
 
 /// A connection of the user's pool; its statements are in the driver's own cache.
-fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
+fn users(
+    doing: &'static str,
+    conn: mysql_async::Conn,
+    max_packet: &Arc<AtomicU64>,
+) -> Result<Held> {
+    let refused = |problem, advice| Err(Error::config(doing, problem).advice(advice));
     if !conn.opts().client_found_rows() {
-        let problem = "the pool's connections count changed rows, not found ones";
-        let error = Error::new(Kind::Config, doing, problem);
-        return Err(error.advice("build its options with client_found_rows(true)"));
+        return refused(
+            "the pool's connections count changed rows, not found ones",
+            "build its options with client_found_rows(true)",
+        );
     }
-    let autocommit = StatusFlags::SERVER_STATUS_AUTOCOMMIT;
-    if conn.last_ok_packet().is_some_and(|ok| !ok.status_flags().contains(autocommit)) {
-        let problem = "the pool's connections do not commit by themselves";
-        let error = Error::new(Kind::Config, doing, problem);
-        return Err(error.advice("set autocommit = 1"));
+    if conn.opts().stmt_cache_size() == 0 {
+        return refused(
+            "the pool's connections keep no statements, so that each operation would leave one on the \
+             server",
+            "build its options without stmt_cache_size(0)",
+        );
     }
-    let max_packet = conn.opts().max_allowed_packet().map_or(u64::MAX, |bytes| bytes as u64);
-    Ok(Held::Users(Box::new(Link {
+    let own = conn.opts().max_allowed_packet().map_or(u64::MAX, |bytes| bytes as u64);
+    let link = Link {
         conn,
         prepared: Prepared::default(),
-        max_packet,
+        max_packet: own.min(max_packet.load(Ordering::Relaxed)),
         host: 0,
         used: std::time::Instant::now(),
         // Nobody looks: there are no batches on them.
@@ -242,7 +274,8 @@ fn users(doing: &'static str, conn: mysql_async::Conn) -> Result<Held> {
         galera: false,
         lock_wait: 0,
         open: false,
-    })))
+    };
+    Ok(Held::Users(Box::new(link), Arc::clone(max_packet)))
 }
 
 fn too_late(pool: &Inner, connector: &Connector, doing: &'static str) -> Error {

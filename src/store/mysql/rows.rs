@@ -52,12 +52,13 @@ fn padded<T>(list: &[T]) -> impl Iterator<Item = &T> {
 }
 
 /// Refuses more keys than a statement takes.
-pub(super) fn check_keys(keys: &[RowKey]) -> Result<(), Error> {
-    if keys.len() <= MAX_KEYS {
+pub(super) fn check_keys(statement: &Statement, keys: &[RowKey]) -> Result<(), Error> {
+    let lists = statement.params.iter().filter(|param| **param == Param::Keys).count();
+    if lists * padded_count(keys.len()) <= MAX_KEYS {
         return Ok(());
     }
     let problem = format!("{} rows are more than one statement takes", keys.len());
-    Err(Error::config("deleting rows", problem).advice("delete at most 32,768 rows at once"))
+    Err(Error::config("deleting rows", problem).advice("delete at most 16,384 rows at once"))
 }
 
 fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
@@ -231,7 +232,10 @@ mod tests {
         assert_eq!(args[0], Value::UInt(9));
         assert_eq!(args[5..], [5, 5, 5, 5].map(Value::Int));
         let many = vec![RowKey::Int(1); MAX_KEYS + 1];
-        assert!(check_keys(&many).unwrap_err().is_config());
-        assert!(check_keys(&many[1..]).is_ok());
+        assert!(check_keys(&statement, &many).unwrap_err().is_config());
+        assert!(check_keys(&statement, &many[1..]).is_ok());
+        let twice = Statement { sql: String::new(), params: vec![Param::Keys, Param::Keys] };
+        assert!(check_keys(&twice, &many[1..]).unwrap_err().is_config());
+        assert!(check_keys(&twice, &many[..MAX_KEYS / 2]).is_ok());
     }
 }

@@ -44,6 +44,11 @@ impl Known {
         let (key, known) = (found.key, Arc::new(found.clone()));
         Self { statements: Arc::new(statements(table, found)), key, found: known }
     }
+
+    /// Whether its engine can undo what a connection has written.
+    pub(super) fn has_transactions(&self) -> bool {
+        self.found.transactions
+    }
 }
 
 pub(super) struct Shared {
@@ -56,6 +61,8 @@ pub(super) struct Shared {
     gate: Gate,
     /// Whether a connection has led to a node of a cluster.
     pub(super) is_galera: AtomicBool,
+    /// Whether the table's engine has transactions, as far as it is known.
+    has_transactions: AtomicBool,
 }
 
 impl Shared {
@@ -68,6 +75,7 @@ impl Shared {
             doubted,
             gate: Gate::default(),
             is_galera: AtomicBool::new(false),
+            has_transactions: AtomicBool::new(true),
         })
     }
 
@@ -137,6 +145,7 @@ impl Shared {
     pub(super) fn learn(&self, found: Option<Found>) -> Result<Known> {
         let table = &self.options.table;
         let found = found.ok_or_else(|| inspect::missing_table(table))?;
+        self.has_transactions.store(found.transactions, Ordering::Relaxed);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.as_ref().filter(|known| *known.found == found) {
             return Ok(known.clone());
@@ -186,9 +195,9 @@ impl Shared {
     }
 
     /// An operation was refused by what the table had when it was last looked at. A column may be
-    /// wider by now, or there.
+    /// wider by now, or there; its engine may be another.
     fn refused(&self, error: Error) -> Error {
-        if error.is_overflow() || error.is_config() {
+        if error.is_overflow() || error.is_config() || error.is_schema() {
             self.doubted.store(true, Ordering::Relaxed);
         }
         error
@@ -332,8 +341,12 @@ impl Batches for Shared {
             Ok(match batch.run(&mut connection).await {
                 Ok(output) => Ok(output),
                 Err(fault) if progress.is_unknown() => {
-                    if matches!(&fault, Fault::Sql(fault) if remedy(fault) == Remedy::Lost) {
-                        self.lose(connection);
+                    match fault {
+                        Fault::Sql(fault) if remedy(&fault) == Remedy::Lost => {
+                            self.lose(connection)
+                        }
+                        Fault::Sql(_) => {}
+                        Fault::Ours(error) => drop(self.refused(error)),
                     }
                     Err(Failed::Unknown)
                 }
@@ -355,6 +368,6 @@ impl Batches for Shared {
     }
 
     fn has_no_batches_of_changes(&self) -> bool {
-        self.is_galera.load(Ordering::Relaxed)
+        self.is_galera.load(Ordering::Relaxed) || !self.has_transactions.load(Ordering::Relaxed)
     }
 }

@@ -69,22 +69,21 @@ fn short(name: String, column: &str) -> String {
     if name.len() <= MAX_INDEX_NAME { name } else { format!("index_on_{column}") }
 }
 
-/// The statement with as many placeholders as there are keys or ids.
+/// The statement with as many placeholders as there are keys or ids, wherever it lists them.
 pub(super) fn with_keys(statement: &Statement, keys: usize) -> String {
-    let is_list = |param: &Param| matches!(param, Param::Keys | Param::Ids);
-    let Some(wanted) = statement.params.iter().position(is_list) else {
-        return statement.sql.clone();
-    };
-    let (mut quoted, mut seen) = (false, 0);
-    let found = statement.sql.char_indices().find(|(_, c)| {
-        quoted ^= *c == DIALECT.quote;
-        let here = *c == DIALECT.placeholder && !quoted;
-        seen += usize::from(here);
-        here && seen == wanted + 1
-    });
-    let at = found.map_or(statement.sql.len(), |(at, _)| at);
-    let (before, after) = statement.sql.split_at(at);
-    format!("{before}{}{after}", "?, ".repeat(keys.saturating_sub(1)))
+    let mut params = statement.params.iter();
+    let (mut sql, mut quoted) = (String::with_capacity(statement.sql.len()), false);
+    for c in statement.sql.chars() {
+        sql.push(c);
+        quoted ^= c == DIALECT.quote;
+        if c != DIALECT.placeholder || quoted {
+            continue;
+        }
+        if matches!(params.next(), Some(Param::Keys | Param::Ids)) {
+            sql.push_str(&", ?".repeat(keys.saturating_sub(1)));
+        }
+    }
+    sql
 }
 
 #[cfg(test)]
@@ -110,6 +109,20 @@ mod tests {
         let sql = with_keys(statement, 3);
         assert!(sql.contains("`a?``b`") && sql.contains("IN (?, ?, ?)"), "{sql}");
         assert_eq!(sql.matches('?').count(), 1 + 3 + 1);
+    }
+
+    /// Of ids that the column takes for equal the ones that were named.
+    #[test]
+    fn where_the_id_is_the_key_its_bytes_are_compared_too() {
+        let schema = Schema { collated_id: true, ..Schema::default() };
+        let statements = statements(&Table::default(), Found { schema, ..Found::default() });
+        let statement = statements.get(Name::Delete, Flags::default()).unwrap();
+        let sql = with_keys(statement, 2).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            sql,
+            "DELETE FROM `sessions` WHERE `session_id` IN (?, ?) \
+             AND CAST(`session_id` AS BINARY) IN (?, ?)"
+        );
     }
 
     #[test]

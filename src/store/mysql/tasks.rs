@@ -4,9 +4,10 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Statement, Value};
 use sha2::{Digest, Sha256};
 
-use super::connection::{Fault, write};
+use super::connection::Fault;
 use super::inspect::text;
 use super::pool::Held;
+use super::single::write;
 use super::statements::of_table;
 use crate::error::Result;
 use crate::store::facts::{Fact, facts as gathered};
@@ -39,10 +40,11 @@ pub(super) async fn write_alone(
         return Ok(None);
     }
     let written = write(held, statement, args).await;
-    let released = held.conn.query_drop(format!("DO RELEASE_LOCK({lock})")).await;
-    let written = written?;
-    released?;
-    Ok(Some(written))
+    if held.conn.query_drop(format!("DO RELEASE_LOCK({lock})")).await.is_err() {
+        // What was written stands; the lock goes with the connection.
+        held.open = true;
+    }
+    written.map(Some)
 }
 
 /// What the server says of itself and of the table.

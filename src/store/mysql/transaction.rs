@@ -8,9 +8,10 @@ use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Statement, Value};
 
-use super::connection::{Fault, write};
+use super::connection::Fault;
 use super::error::{is_duplicate, remedy};
 use super::pool::Held;
+use super::single::execute;
 use crate::error::Error;
 use crate::store::server::Remedy;
 
@@ -40,9 +41,13 @@ pub(super) async fn transact(held: &mut Held, steps: Vec<Step>, at_once: bool) -
     if at_once {
         match all(held, &steps).await {
             Ok(true) => return commit(held, vec![Met::Row; steps.len()]).await,
-            // Which of them met nothing is not told. Once more, with an answer for each.
-            Ok(false) if roll_back(held).await => {}
-            Ok(false) => return (Err(kept()), false),
+            // Which of them met nothing is not told. Once more, with an answer for each; but not where a
+            // transaction may still be open, which BEGIN would commit.
+            Ok(false) => match roll_back(held).await {
+                RolledBack::All => {}
+                RolledBack::AtItsEnd => return (Err(unanswered()), true),
+                RolledBack::Kept => return (Err(kept()), false),
+            },
             Err(fault) => return undo(held, fault).await,
         }
     }
@@ -68,7 +73,7 @@ async fn each(held: &mut Held, steps: Vec<Step>) -> Result<Vec<Met>, Fault> {
     begin(held).await?;
     let mut met = Vec::with_capacity(steps.len());
     for Step { statement, args, sets_id } in steps {
-        met.push(match write(held, statement, args).await {
+        met.push(match execute(held, statement, args).await {
             Ok(0) => Met::Nothing,
             Ok(_) => Met::Row,
             // This ends the statement alone; what else fails may have ended the transaction.
@@ -94,13 +99,18 @@ fn settled(held: &Held) -> String {
 
 /// A server may end a transaction by itself and answer its last statement well all the same, as a node
 /// of a cluster does: a COMMIT would then succeed and commit nothing.
-fn is_in_transaction(held: &Held) -> bool {
+async fn is_in_transaction(held: &mut Held) -> bool {
+    // After an error nothing is known of it.
+    let is_told = held.conn.last_ok_packet().is_some();
+    if !is_told && held.conn.query_drop("DO 0").await.is_err() {
+        return false;
+    }
     let in_transaction = StatusFlags::SERVER_STATUS_IN_TRANS;
     held.conn.last_ok_packet().is_some_and(|ok| ok.status_flags().contains(in_transaction))
 }
 
 async fn commit(held: &mut Held, met: Vec<Met>) -> Ended {
-    if !is_in_transaction(held) {
+    if !is_in_transaction(held).await {
         let error = Error::database("saving a session", "the server ended the transaction");
         return undo(held, error.into()).await;
     }
@@ -119,23 +129,41 @@ async fn commit(held: &mut Held, met: Vec<Met>) -> Ended {
 }
 
 async fn undo(held: &mut Held, fault: Fault) -> Ended {
-    let is_undone = roll_back(held).await;
-    (Err(fault), is_undone)
+    match roll_back(held).await {
+        RolledBack::All | RolledBack::AtItsEnd => (Err(fault), true),
+        RolledBack::Kept => (Err(kept()), false),
+    }
 }
 
-/// Whether all of it is undone: an engine without transactions keeps what it has, and warns. Where
-/// the server does not answer well the connection stays marked; its end is a rollback.
-async fn roll_back(held: &mut Held) -> bool {
+/// What became of what a transaction had written.
+enum RolledBack {
+    All,
+    /// The server did not answer well: it does so when the connection ends, which stays marked.
+    AtItsEnd,
+    /// The engine has no transactions.
+    Kept,
+}
+
+async fn roll_back(held: &mut Held) -> RolledBack {
     if held.conn.query_drop("ROLLBACK").await.is_err() {
-        return true;
+        return RolledBack::AtItsEnd;
     }
-    let is_undone = held.conn.get_warnings() == 0;
+    // Of what it keeps it warns.
+    let is_kept = held.conn.get_warnings() > 0;
     let sql = settled(held);
     held.open = held.conn.query_drop(sql).await.is_err();
-    is_undone
+    match (is_kept, held.open) {
+        (true, _) => RolledBack::Kept,
+        (false, true) => RolledBack::AtItsEnd,
+        (false, false) => RolledBack::All,
+    }
+}
+
+fn unanswered() -> Fault {
+    Error::unavailable("saving a session", "the server did not end a transaction").into()
 }
 
 fn kept() -> Fault {
     let problem = "the table's engine has no transactions";
-    Error::schema("saving a session", problem).advice("use InnoDB, or turn lanes off").into()
+    Error::schema("saving a session", problem).advice("use InnoDB").into()
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable as _;
-use sqlbypass::{Error, Lookup, MySqlBuilder, MySqlStore, Store};
+use sqlbypass::{Error, MySqlBuilder, MySqlStore};
 
 use super::{Place, RAILS, data, insert, new_id, start, update};
 use crate::servers::proxy::Mode;
@@ -205,29 +205,6 @@ async fn a_closed_store_says_so() {
     store.close().await.unwrap();
     let error = insert(&store, &new_id(), "late").await.unwrap_err();
     assert!(error.is_unavailable() && error.to_string().contains("closed"), "{error}");
-}
-
-/// A pool of the user's: its settings stand, and the deadline holds all the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pool_of_the_users_serves() {
-    if !MariaDb::available() {
-        return;
-    }
-    let place = Place::shared().await;
-    let one = mysql_async::PoolConstraints::new(1, 1).unwrap();
-    let settings = mysql_async::PoolOpts::new().with_constraints(one).with_reset_connection(false);
-    let opts = MariaDb::shared().opts().db_name(Some(&place.database)).client_found_rows(true);
-    let pool = mysql_async::Pool::new(opts.pool_opts(settings));
-    let builder = MySqlStore::pool(pool.clone());
-    let store = builder.deadline(Duration::from_millis(300)).open().await.unwrap();
-    let id = new_id();
-    insert(&store, &id, "one").await.unwrap();
-    let held = pool.get_conn().await.unwrap();
-    let error = update(&store, &id, "two").await.unwrap_err();
-    assert!(error.is_timeout() && !error.is_unknown_outcome(), "{error}");
-    drop(held);
-    assert_eq!(data(&store, &id).await.unwrap(), "one");
-    assert!(store.destroy(&Lookup::new(&id)).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

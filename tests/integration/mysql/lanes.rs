@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use sqlbypass::{Guard, Insert, Save, Saved, SessionId, Store, Update};
+use sqlbypass::{Guard, Insert, MySqlStore, Result, Save, Saved, SessionId, Store, Update};
 
-use super::{Place, RAILS, data, insert, new_id, start};
+use super::proxies::failed;
+use super::{Place, RAILS, data, insert, new_id, start, update};
 use crate::promises::lanes::{self, Age, Beside, together};
-use crate::servers::MariaDb;
+use crate::servers::proxy::{Answer, Mode};
+use crate::servers::{MariaDb, Proxy};
 
 impl Beside for Place {
     const CODES: [&'static str; 2] = ["4025", "1205"];
@@ -131,24 +133,50 @@ async fn closing_drains() {
     assert_eq!(place.count().await, i64::try_from(rows).unwrap());
 }
 
-/// An engine without transactions keeps what a batch has written before it failed: its outcome is
-/// unknown then, and nothing is sent again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_rolled_back_is_an_unknown_outcome() {
-    if !MariaDb::available() {
-        return;
-    }
-    let place = Place::on(MariaDb::shared(), &format!("{RAILS} ENGINE = MyISAM")).await;
-    let store = place.open().await;
-    let ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
-    insert(&store, &ids[59], "before").await.unwrap();
+/// 60 inserts that meet.
+async fn insert_all(store: &MySqlStore, ids: &[SessionId]) -> Vec<Result<Saved>> {
     let inserts = ids.iter().map(|id| {
         let (store, id) = (store.clone(), id.private());
         let insert = Insert { id, data: "new".into(), expires_in: None };
         async move { store.save(&Save::Insert(insert)).await }
     });
+    together(inserts).await.into_iter().map(|(saved, _)| saved).collect()
+}
+
+/// An engine without transactions keeps what a batch has written before it failed: there are none, and
+/// each change has its own answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_rolled_back_goes_singly() {
+    if !MariaDb::available() {
+        return;
+    }
+    let server = start(LOGGED);
+    let place = Place::on(&server, &format!("{RAILS} ENGINE = MyISAM")).await;
+    let store = place.builder(|name| server.socket_url(name)).open().await.unwrap();
+    let ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    insert(&store, &ids[59], "before").await.unwrap();
+    for (at, saved) in insert_all(&store, &ids).await.into_iter().enumerate() {
+        let expected = if at == 59 { Saved::Duplicate } else { Saved::Applied };
+        assert_eq!(saved.unwrap(), expected, "{at}");
+    }
+    assert_eq!(place.count().await, 60);
+    assert_eq!(place.sent("Query", "COMMIT").await + place.sent("Query", "ROLLBACK").await, 0);
+}
+
+/// The table is given another engine while the store is open. A batch that could not be rolled back is
+/// an unknown outcome, and nothing of it is sent again; then there are none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_changed_is_noticed() {
+    if !MariaDb::available() {
+        return;
+    }
+    let place = Place::shared().await;
+    let store = place.open().await;
+    let ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    insert(&store, &ids[59], "before").await.unwrap();
+    place.run("ALTER TABLE sessions ENGINE = MyISAM").await;
     let (mut applied, mut unknown) = (0, 0);
-    for (at, (saved, _)) in together(inserts).await.into_iter().enumerate() {
+    for (at, saved) in insert_all(&store, &ids).await.into_iter().enumerate() {
         match saved {
             Ok(saved) => {
                 assert_eq!(saved == Saved::Duplicate, at == 59, "{at}");
@@ -162,6 +190,105 @@ async fn what_cannot_be_rolled_back_is_an_unknown_outcome() {
     }
     let rows = place.count().await - 1;
     assert!(rows >= applied && rows <= applied + unknown, "{rows} {applied} {unknown}");
+    let others: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    for saved in insert_all(&store, &others).await {
+        assert_eq!(saved.unwrap(), Saved::Applied);
+    }
+}
+
+/// The last statement of a batch meets an id that is taken: that ends neither the transaction nor the
+/// batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_id_at_the_end_costs_no_batch() {
+    if !MariaDb::available() {
+        return;
+    }
+    let server = start(LOGGED);
+    let place = Place::on(&server, RAILS).await;
+    let store = place.builder(|name| server.socket_url(name)).open().await.unwrap();
+    let mut ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    // In a batch they go in this order.
+    ids.sort_unstable_by_key(SessionId::private);
+    insert(&store, &ids[59], "before").await.unwrap();
+    for (at, saved) in insert_all(&store, &ids).await.into_iter().enumerate() {
+        let expected = if at == 59 { Saved::Duplicate } else { Saved::Applied };
+        assert_eq!(saved.unwrap(), expected, "{at}");
+    }
+    assert!(place.sent("Query", "COMMIT").await > 0, "there was no batch");
+    // One for the command that does not tell which id is taken, none after the statements that do.
+    assert!(place.sent("Query", "ROLLBACK").await <= 1, "a batch was thrown away");
+}
+
+/// The protocol's command for many.
+const BULK: u8 = 0xFA;
+
+/// On MariaDB a batch of changes of one kind is one command.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_one_command() {
+    if !MariaDb::available() {
+        return;
+    }
+    let (server, place) = (MariaDb::shared(), Place::shared().await);
+    let proxy = Proxy::start(server.port()).await;
+    let url = |name: &str| server.url_through(proxy.port(), name);
+    let store = place.builder(url).open().await.unwrap();
+    let ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    proxy.take_turns();
+    for saved in insert_all(&store, &ids).await {
+        assert_eq!(saved.unwrap(), Saved::Applied);
+    }
+    let updates = ids.iter().map(|id| {
+        let (store, id) = (store.clone(), id.clone());
+        async move { update(&store, &id, "changed").await.unwrap() }
+    });
+    for (saved, _) in together(updates).await {
+        assert_eq!(saved, Saved::Applied);
+    }
+    let sent: Vec<u8> = proxy.take_turns().into_iter().map(|head| head[4]).collect();
+    let bulk = sent.iter().filter(|command| **command == BULK).count();
+    assert!(bulk >= 2, "no batch of inserts or none of updates: {sent:x?}");
+    assert!(sent.len() < ids.len(), "{sent:x?}");
+}
+
+/// The server does not end a batch's transaction: what it holds must not become part of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_that_fails_commits_nothing() {
+    if !MariaDb::available() {
+        return;
+    }
+    let (server, place) = (MariaDb::shared(), Place::shared().await);
+    let proxy = Proxy::start(server.port()).await;
+    let url = |name: &str| server.url_through(proxy.port(), name);
+    let store = place.builder(url).open().await.unwrap();
+    let ids: Vec<SessionId> = (0..60).map(|_| new_id()).collect();
+    for id in &ids {
+        insert(&store, id, "before").await.unwrap();
+    }
+    // One of them has changed, so that the whole batch has to be rolled back.
+    update(&store, &ids[30], "other").await.unwrap();
+    let ping = b"\x01\0\0\0\x0e".to_vec();
+    let refused = Answer { to: b"ROLLBACK".to_vec(), instead: Some(ping), with: failed(1105) };
+    for mode in [Mode::Answer(refused), Mode::CutAt(b"ROLLBACK")] {
+        for id in ids.iter().filter(|id| **id != ids[30]) {
+            update(&store, id, "before").await.unwrap();
+        }
+        proxy.set(mode);
+        let updates = ids.iter().map(|id| {
+            let update = Update::new(id.private().into()).data("after");
+            let update = Update { guard: Guard::Data(Some("before".into())), ..update };
+            let (store, update) = (store.clone(), Save::Update(update));
+            async move { store.save(&update).await.unwrap() }
+        });
+        for (at, (saved, _)) in together(updates).await.into_iter().enumerate() {
+            let expected = if at == 30 { Saved::Conflict } else { Saved::Applied };
+            assert_eq!(saved, expected, "{at}");
+        }
+        proxy.set(Mode::Pass);
+        for (at, id) in ids.iter().enumerate() {
+            let expected = if at == 30 { "other" } else { "after" };
+            assert_eq!(data(&store, id).await.unwrap(), expected, "{at}");
+        }
+    }
 }
 
 /// With NULL and data as guards and as data, some of which do not hold.

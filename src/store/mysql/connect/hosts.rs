@@ -43,7 +43,7 @@ pub(crate) struct Link {
     pub(crate) galera: bool,
     /// How many seconds a statement waits for a row's lock.
     pub(crate) lock_wait: u128,
-    /// A transaction may be open: nobody else may use it.
+    /// A transaction may be open, or a lock be held: nobody else may use it.
     pub(crate) open: bool,
 }
 
@@ -82,9 +82,9 @@ struct Target {
 }
 
 /// What a server says of itself.
-struct Described {
+pub(crate) struct Described {
     is_mariadb: bool,
-    max_packet: u64,
+    pub(crate) max_packet: u64,
     read_only: bool,
     galera: bool,
 }
@@ -334,11 +334,13 @@ impl Connector {
             ),
             false => format!(
                 ", SESSION transaction_isolation = 'READ-COMMITTED', \
-                 SESSION max_execution_time = {millis}"
+                 SESSION max_execution_time = {}",
+                millis.min(u128::from(u32::MAX))
             ),
         };
         if self.wsrep_sync_wait {
-            sql += ", SESSION wsrep_sync_wait = 1";
+            // Before what reads, and before UPDATE and DELETE: a row that has not arrived is not gone.
+            sql += ", SESSION wsrep_sync_wait = 3";
         }
         sql
     }
@@ -350,7 +352,8 @@ async fn connect(options: OptsBuilder) -> Result<Conn, Failure> {
 
 const READ_ONLY: &str = "takes no writes";
 
-async fn describe(conn: &mut Conn) -> Result<Described, mysql_async::Error> {
+/// Asks the server what it is.
+pub(crate) async fn describe(conn: &mut Conn) -> Result<Described, mysql_async::Error> {
     let rows: Vec<Row> = conn.query(INSPECT).await?;
     let value = |name: &str| {
         let row = rows.iter().find(|row| text(row, 0).eq_ignore_ascii_case(name));

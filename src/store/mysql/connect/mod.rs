@@ -7,5 +7,5 @@ mod server;
 mod tls;
 
 pub(super) use failure::of_attempt;
-pub(super) use hosts::{Connect, Connector, Link};
+pub(super) use hosts::{Connect, Connector, Link, describe};
 pub(super) use server::Server;
