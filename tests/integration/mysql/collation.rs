@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use mysql_async::Row;
 use mysql_async::prelude::Queryable as _;
-use sqlbypass::{Lookup, MySqlStore, Save, Saved, SessionId, Store, StoredId, Timeouts, Update};
+use sqlbypass::{
+    Filter, Lookup, Maintenance as _, MySqlStore, RowKey, Save, Saved, SessionId, Store, StoredId,
+    Timeouts, Update,
+};
 
 use super::{Place, RAILS, data, insert, new_id, start, update};
 use crate::promises::races::races;
@@ -147,6 +150,32 @@ async fn of_two_rows_that_look_alike_the_right_one_is_met() {
     assert_eq!(place.one("SELECT COUNT(*) FROM sessions WHERE data = 'another''s'").await, others);
     assert!(store.destroy(&Lookup::with_legacy(&id)).await.unwrap());
     assert_eq!(place.count().await, others);
+}
+
+/// Without a primary key a task names rows by their ids: of those that look alike the one that it means.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_deletes_the_row_that_it_names() {
+    if !MariaDb::available() {
+        return;
+    }
+    let ddl = "CREATE TABLE sessions (
+        session_id varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL,
+        data text, INDEX (session_id))";
+    let place = Place::on(MariaDb::shared(), ddl).await;
+    let store = place.open().await;
+    let mine = new_id().private();
+    let others = look_alikes(mine.as_str());
+    for row in others.iter().map(String::as_str).chain([mine.as_str()]) {
+        place.put(row, "x").await;
+    }
+    let rows = i64::try_from(others.len()).unwrap();
+    let keys = [RowKey::Text(mine.as_str().into()), RowKey::Text("absent".into())];
+    assert_eq!(store.delete(&keys, &Filter::default()).await.unwrap(), 1);
+    let left = "SELECT COUNT(*) FROM sessions WHERE CAST(session_id AS BINARY) = ?";
+    assert_eq!(place.rows::<i64>(left, (mine.as_bytes(),)).await, [0]);
+    assert_eq!(place.count().await, rows);
+    let keys: Vec<_> = others.iter().map(|row| RowKey::Text(row.as_str().into())).collect();
+    assert_eq!(store.delete_alone(&keys, &Filter::default()).await.unwrap(), Some(rows as u64));
 }
 
 /// The store's own table knows nothing but bytes.
