@@ -63,37 +63,54 @@ pub struct Finding {
 ///
 /// # Errors
 ///
-/// When the database does not answer; a table that does not fit is a finding.
+/// When the database does not answer; a table that does not fit is a finding, and so is a user who may
+/// not read it.
 pub async fn doctor<S: Maintenance>(
     store: &S,
     options: &DoctorOptions,
     watch: impl Watch,
 ) -> Result<(Vec<Finding>, Ended)> {
     let mut found = Findings(Vec::new());
-    let schema = match store.inspect().await {
-        Ok(schema) => schema,
+    let ended = match look(store, options, watch, &mut found).await {
         Err(error) if error.is_schema() => {
             found.wrong(
                 error.to_string(),
                 "sqlbypass create makes the table; --table, \
                 --session-id-column and --data-column name it",
             );
-            return Ok((found.0, Ended::Done));
+            Ended::Done
         }
-        Err(error) => return Err(error),
+        // What the user may not do, or who it is.
+        Err(error) if error.is_config() => {
+            found.wrong(
+                error.to_string(),
+                "let the table's owner grant it, or connect as another user",
+            );
+            Ended::Done
+        }
+        ended => ended?,
     };
-    let asked = Instant::now();
-    let facts = store.facts().await?;
-    table(&schema, &facts, &mut found);
-    limits(&schema, &facts, &mut found);
-    clock(&facts, asked.elapsed(), &mut found);
-    server(&facts, &mut found);
-    let mut ended = Ended::Done;
-    if options.rows {
-        ended = rows(store, options, &schema, watch, &mut found).await?;
-    }
     found.0.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok((found.0, ended))
+}
+
+async fn look<S: Maintenance>(
+    store: &S,
+    options: &DoctorOptions,
+    watch: impl Watch,
+    found: &mut Findings,
+) -> Result<Ended> {
+    let schema = store.inspect().await?;
+    let asked = Instant::now();
+    let facts = store.facts().await?;
+    table(&schema, &facts, found);
+    limits(&schema, &facts, found);
+    clock(&facts, asked.elapsed(), found);
+    server(&facts, found);
+    match options.rows {
+        true => rows(store, options, &schema, watch, found).await,
+        false => Ok(Ended::Done),
+    }
 }
 
 struct Findings(Vec<Finding>);
@@ -148,7 +165,8 @@ fn table(schema: &Schema, facts: &Facts, found: &mut Findings) {
         } else if facts.is_indexed(column) == Some(false) {
             found.note(
                 format!(
-                    "{column} has no index: Rails' own trim reads the whole table for each batch"
+                    "{column} has no index, and sqlbypass needs none, since its trim goes by the primary \
+                     key; Rails' own trim reads the whole table for each batch"
                 ),
                 "nothing, if sqlbypass trims; else an index, which every save has to maintain",
             );
@@ -271,24 +289,38 @@ async fn rows<S: Maintenance>(
     if unsecured > 0 {
         found.wrong(
             format!(
-                "{unsecured} rows hold the cookie's own id: whoever reads the table can log in"
+                "{} the cookie's own id: whoever reads the table can log in",
+                counted(unsecured, "row holds", "rows hold")
             ),
             "sqlbypass upgrade",
         );
     }
     if broken > 0 {
         found.wrong(
-            format!("{broken} rows cannot be decoded as {}: {}", codec.name(), named.join("; ")),
+            format!(
+                "{} be decoded as {}: {}",
+                counted(broken, "row cannot", "rows cannot"),
+                codec.name(),
+                named.join("; ")
+            ),
             "name their --serializer, or delete them",
         );
     }
     if tight > 0 {
         found.warning(
-            format!("{tight} rows fill more than four fifths of the data column"),
+            format!(
+                "{} more than four fifths of the data column",
+                counted(tight, "row fills", "rows fill")
+            ),
             "store less in sessions, or widen the column",
         );
     }
     Ok(walk.finish().1)
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 fn decodes(codec: &dyn Codec, data: Option<bytes::Bytes>) -> Result<(), Error> {

@@ -27,9 +27,10 @@ const RAILS: &str = "
         UNIQUE INDEX index_sessions_on_session_id (session_id),
         INDEX index_sessions_on_updated_at (updated_at))";
 const NODES: usize = 3;
-/// Sessions that all writers write to, and writers at each node.
-const SESSIONS: usize = 3;
-const WRITERS: usize = 4;
+/// Sessions that all writers write to, and writers at each node: so many that each session is written at
+/// all nodes, and so few that lanes would have batches.
+const SESSIONS: usize = 40;
+const WRITERS: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What the writers were told; every key stands in one of the three.

@@ -128,8 +128,8 @@ impl<'s> Connection<'s> {
         .await
     }
 
-    /// Whether changes may go in transactions of many. Not on a node of a cluster: a change that was
-    /// acknowledged after one of these was lost there when nodes stood in each other's way.
+    /// Whether changes may go in transactions of many. Not on a node of a cluster, where they stand in
+    /// more writers' way, and where the COMMIT would have to be sent by itself.
     pub(super) fn has_transactions(&self) -> bool {
         self.known.has_transactions() && self.held.as_ref().is_some_and(|held| !held.galera)
     }

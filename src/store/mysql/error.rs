@@ -69,6 +69,11 @@ pub(super) fn is_duplicate(fault: &Fault) -> bool {
     matches!(code(fault), Some(1062 | 1586))
 }
 
+/// The user has no right to the table, if it is there.
+pub(super) fn is_denied(fault: &Fault) -> bool {
+    matches!(code(fault), Some(1142))
+}
+
 /// There is no such table, or no such database.
 pub(super) fn is_missing_table(fault: &Fault) -> bool {
     matches!(code(fault), Some(1146 | 1049))

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::connect::Connector;
 use super::connection::{Connection, Fault, Ready};
-use super::error::{error, remedy, unknown};
+use super::error::{error, is_denied, remedy, unknown};
 use super::inspect::{self, Found, Key};
 use super::options::MySqlBuilder;
 use super::pool::{Abandoned, Pool, pool};
@@ -17,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
-    Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+    Batches, CREATING, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress,
+    Remedy, Tries, not_made,
 };
 use crate::store::statements::{Name, Statements};
 use crate::table::Table;
@@ -29,6 +30,9 @@ const COUNT: usize = 64;
 const BYTES: usize = 64 << 10;
 /// A save of so many bytes gains nothing from company.
 const LARGE: usize = 16 << 10;
+
+const GRANT_CREATE: &str = "GRANT CREATE ON the database TO it, or have somebody else run what sqlbypass \
+                            create --print shows";
 
 /// What the table was found to have.
 #[derive(Clone)]
@@ -127,7 +131,7 @@ impl Shared {
 
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
-        let doing = "creating the sessions table";
+        let doing = CREATING;
         let _inside = self.gate.enter(doing)?;
         let until = Instant::now() + self.options.deadline;
         let progress = Progress::new(until);
@@ -291,15 +295,18 @@ impl Shared {
     /// One statement, its indexes inside: a statement that makes something is a transaction of its
     /// own here, so that several could end half-way.
     async fn make_table(connection: &mut Connection<'_>) -> Result<bool, Fault> {
-        if connection.has_table().await? {
-            return Ok(false);
+        match connection.has_table().await {
+            Ok(true) => return Ok(false),
+            // Whoever may not see the table is not told whether it is there.
+            Err(Fault::Sql(fault)) if is_denied(&fault) => {}
+            is_there => _ = is_there?,
         }
         let sql = connection.statements().get(Name::Create, Flags::default())?.sql.clone();
         match connection.batch(sql).await {
             Ok(()) => Ok(true),
             // Somebody else may have made it meanwhile.
-            Err(_) if connection.has_table().await? => Ok(false),
-            Err(fault) => Err(fault),
+            Err(_) if matches!(connection.has_table().await, Ok(true)) => Ok(false),
+            Err(fault) => Err(not_made(fault.into_error(CREATING), GRANT_CREATE).into()),
         }
     }
 }

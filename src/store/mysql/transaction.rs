@@ -114,6 +114,8 @@ async fn commit(held: &mut Held, met: Vec<Met>) -> Ended {
         let error = Error::database("saving a session", "the server ended the transaction");
         return undo(held, error.into()).await;
     }
+    // On a node of a cluster this would be wrong: it answers the first of two statements before it finds
+    // that another node has undone the transaction.
     let sql = format!("COMMIT; {}", settled(held));
     match held.conn.query_iter(sql).await {
         Ok(settling) => {

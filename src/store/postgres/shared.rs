@@ -15,7 +15,8 @@ use super::statements::{creating, statements};
 use crate::error::{Error, Result};
 use crate::store::lane::Failed;
 use crate::store::server::{
-    Batches, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress, Remedy, Tries,
+    Batches, CREATING, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress,
+    Remedy, Tries, not_made,
 };
 use crate::store::statements::{Statements, creation};
 
@@ -26,6 +27,9 @@ const COUNT: usize = 64;
 const BYTES: usize = 64 << 10;
 /// A save of so many bytes gains nothing from company.
 const LARGE: usize = 16 << 10;
+
+const GRANT_CREATE: &str = "GRANT CREATE ON SCHEMA … TO it, or have the owner of the schema run what \
+                            sqlbypass create --print shows";
 
 pub(super) struct Shared {
     pub(super) options: PostgresBuilder,
@@ -113,7 +117,7 @@ impl Shared {
 
     /// Makes the table if it is missing; says whether it did.
     pub(super) async fn create_table(&self) -> Result<bool> {
-        let doing = "creating the sessions table";
+        let doing = CREATING;
         let _inside = self.gate.enter(doing)?;
         let until = Instant::now() + self.options.deadline;
         let progress = Progress::new(until);
@@ -251,7 +255,7 @@ impl Shared {
             Ok(()) => Ok(true),
             // Somebody else may have made it meanwhile.
             Err(_) if connection.has_table(&self.options.table).await? => Ok(false),
-            Err(fault) => Err(fault),
+            Err(fault) => Err(not_made(fault.into_error(CREATING), GRANT_CREATE).into()),
         }
     }
 }

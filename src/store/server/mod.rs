@@ -27,6 +27,14 @@ use crate::error::Error;
 use crate::record::{Record, Row, Saved};
 use crate::table::Facts;
 
+/// For errors.
+pub(in crate::store) const CREATING: &str = "creating the sessions table";
+
+/// Who may not make a table is not helped by what a service needs.
+pub(in crate::store) fn not_made(error: Error, advice: &'static str) -> Error {
+    if error.is_config() { error.advice(advice) } else { error }
+}
+
 /// A connection that was taken for one operation, with the statements that fit the table.
 pub(in crate::store) trait Connection: Send {
     /// Why a step failed: the server's error, or one of ours.

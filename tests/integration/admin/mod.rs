@@ -6,6 +6,7 @@ mod create;
 mod long;
 mod look;
 mod place;
+mod rights;
 mod trim;
 mod upgrade;
 mod usage;

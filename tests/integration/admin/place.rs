@@ -85,6 +85,32 @@ impl Place {
         }
     }
 
+    /// The same as it is for a user who may come into the schema, or the database, and no further.
+    pub(super) async fn of_a_stranger(&self) -> Self {
+        let (scheme, rest) = self.url.split_once("://").unwrap();
+        let (_, rest) = rest.split_once('@').unwrap();
+        let name = match &*self.raw.lock().await {
+            Raw::Sqlite(_) => panic!("it has no users"),
+            Raw::Postgres(_) => rest.split_once("search_path%3D").unwrap().1.to_owned(),
+            Raw::MySql(_) => rest.split(['/', '?']).nth(1).unwrap().to_owned(),
+        };
+        let user = format!("stranger_{name}");
+        self.sql(&match scheme {
+            "postgres" => format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'plain'; GRANT USAGE ON SCHEMA {name} TO {user}"
+            ),
+            // Nobody comes in who has no right at all.
+            _ => format!(
+                "CREATE USER {user}@'%' IDENTIFIED BY 'plain';\n\
+                 GRANT EXECUTE ON {name}.* TO {user}@'%'"
+            ),
+        })
+        .await;
+        let url = format!("{scheme}://{user}:plain@{rest}");
+        let raw = Raw::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        Self { url, raw: Mutex::new(raw), folder: tempfile::tempdir().unwrap() }
+    }
+
     /// The first column of an answer, as text, in the order of its values.
     pub(super) async fn column(&self, sql: &str) -> Vec<String> {
         let mut texts: Vec<String> = match &mut *self.raw.lock().await {

@@ -26,6 +26,7 @@ async fn wrong_use_is_two_and_failure_is_one() {
         ("trim --database sqlite://none.db --for 1w", 2),
         ("convert --database sqlite://none.db --to yaml", 2),
         ("create --database sqlite://none.db --print --migration x.sql", 2),
+        ("create --database sqlite://none.db --dry-run", 2),
         ("trim --database sqlite://none.db", 1),
         ("upgrade --database postgres://app:sentinel@127.0.0.1:1/x", 1),
         ("clear --yes --database mysql://app:sentinel@127.0.0.1:1/x", 1),
@@ -38,6 +39,8 @@ async fn wrong_use_is_two_and_failure_is_one() {
         assert!(output.stdout.is_empty(), "{arguments}: {said}");
     }
     assert!(!place.folder.path().join("none.db").exists());
+    let output = program("create --database sqlite://none.db --dry-run").output().await.unwrap();
+    assert!(said(&output).contains("--print"), "{}", said(&output));
 }
 
 #[tokio::test]

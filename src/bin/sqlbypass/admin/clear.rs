@@ -8,7 +8,7 @@ use sqlbypass::Maintenance as _;
 use sqlbypass::admin::{self, ClearOptions, Pace};
 
 use super::database::Database;
-use super::output::answer;
+use super::output::{answer, counted};
 use super::task::{PaceOptions, Watcher, block_on, check, ending};
 use crate::failure::Failure;
 
@@ -57,7 +57,7 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if clear.dry_run { "would delete" } else { "deleted" };
-    let text = format!("{verb} {} sessions{words}", report.deleted);
+    let text = format!("{verb} {}{words}", counted(report.deleted, "session"));
     let json = json!({"deleted": report.deleted, "ended": word, "dry_run": clear.dry_run});
     answer(format, &text, &json)?;
     check(report.ended)

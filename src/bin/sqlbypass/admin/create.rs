@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Write the SQL to a new file, as a Rails migration if it ends in .rb; nothing is connected to
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     migration: Option<PathBuf>,
+    /// Of other commands; here it is --print
+    #[arg(long, hide = true)]
+    dry_run: bool,
     #[command(flatten)]
     database: Database,
 }
@@ -54,6 +57,10 @@ enum Profile {
 
 /// Makes, prints or writes.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    if options.dry_run {
+        let problem = "create has no --dry-run: --print shows the SQL and connects nowhere";
+        return Err(Failure::Usage(problem.into()));
+    }
     let table = options.database.table()?.with_layout(match options.profile {
         Profile::Rails => Layout::Rails,
         Profile::Tuned => Layout::Tuned,

@@ -30,3 +30,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(super) fn warn(text: &str) {
     crate::complain(&format_args!("warning: {text}"));
 }
+
+/// A line on standard error that is good to know.
+pub(super) fn note(text: &str) {
+    crate::complain(&format_args!("note: {text}"));
+}
+
+/// `1 session`, `2 sessions`.
+pub(super) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}

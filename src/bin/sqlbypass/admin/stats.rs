@@ -9,7 +9,7 @@ use sqlbypass::admin::{self, Stats, StatsOptions};
 
 use super::chart;
 use super::database::Database;
-use super::output::{answer, print};
+use super::output::{answer, counted, print};
 use super::task::{Watcher, block_on, check, ending};
 use super::time::{bytes, day};
 use crate::failure::Failure;
@@ -88,7 +88,7 @@ fn json(options: &Options, stats: &Stats) -> serde_json::Value {
 fn text(options: &Options, stats: &Stats) -> String {
     let (rows, expired) = (stats.rows, stats.expired);
     let mut lines = vec![
-        format!("{rows} sessions{}", ending(stats.ended).0),
+        format!("{}{}", counted(rows, "session"), ending(stats.ended).0),
         format!("{} live, {expired} not used for {} days", rows - expired, options.days),
         format!(
             "{} of data, {} on average, {} at most",
@@ -98,7 +98,8 @@ fn text(options: &Options, stats: &Stats) -> String {
         ),
     ];
     if stats.unsecured > 0 {
-        lines.push(format!("{} ids are stored raw: run sqlbypass upgrade", stats.unsecured));
+        let ids = counted(stats.unsecured, "id");
+        lines.push(format!("{ids} stored raw: run sqlbypass upgrade"));
     }
     let named = stats.formats.iter().map(|(name, rows)| ((*name).to_owned(), *rows));
     section(&mut lines, "Formats", named.filter(|(_, rows)| *rows > 0).collect());

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlbypass::admin::{self, By, TrimOptions};
 
 use super::database::Database;
-use super::output::{answer, warn};
+use super::output::{answer, counted, note};
 use super::task::{PaceOptions, Watcher, block_on, check, ending};
 use crate::failure::Failure;
 
@@ -72,14 +72,14 @@ async fn work(options: &Options, trim: &TrimOptions) -> Result<(), Failure> {
     let report = report?;
     store.close().await?;
     if report.lacks_created_index {
-        warn(
-            "created_at has no index: Rails' own trim reads the whole table for each batch; add one, \
-             or trim --by updated",
+        note(
+            "created_at has no index, and this trim needs none, since it goes by the primary key; Rails' \
+             own trim reads the whole table for each batch",
         );
     }
     let (words, word) = ending(report.ended);
     let verb = if trim.dry_run { "would delete" } else { "deleted" };
-    let text = format!("{verb} {} of {} sessions{words}", report.deleted, report.seen);
+    let text = format!("{verb} {} of {}{words}", report.deleted, counted(report.seen, "session"));
     let json = json!({
         "seen": report.seen,
         "deleted": report.deleted,

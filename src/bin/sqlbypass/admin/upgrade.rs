@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlbypass::admin::{self, Pace, UpgradeOptions};
 
 use super::database::Database;
-use super::output::answer;
+use super::output::{answer, counted};
 use super::task::{PaceOptions, Watcher, block_on, check, ending};
 use crate::failure::Failure;
 
@@ -44,7 +44,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if upgrade.dry_run { "would secure" } else { "secured" };
-    let mut text = format!("{verb} {} of {} sessions", report.upgraded, report.seen);
+    let mut text = format!("{verb} {} of {}", report.upgraded, counted(report.seen, "session"));
     for (count, what) in [
         (report.unusable, "whose id no cookie can name left alone"),
         (report.duplicates, "that stand beside their secured twin left alone"),
