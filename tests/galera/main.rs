@@ -27,8 +27,7 @@ const RAILS: &str = "
         UNIQUE INDEX index_sessions_on_session_id (session_id),
         INDEX index_sessions_on_updated_at (updated_at))";
 const NODES: usize = 3;
-/// Sessions that all writers write to, and writers at each node: so many that each session is written at
-/// all nodes, and so few that lanes would have batches.
+/// Sessions that all writers write to, few enough to conflict; and writers at each node.
 const SESSIONS: usize = 40;
 const WRITERS: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(10);
