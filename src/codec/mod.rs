@@ -131,7 +131,12 @@ impl Changes {
     /// What became of a key: `None` if it was not touched (after a clear: it is gone), else the
     /// new value or its removal.
     pub fn get(&self, key: &str) -> Option<Option<&Value>> {
-        let touched = self.keys.iter().find(|(name, _)| name == key);
+        self.get_bytes(key.as_bytes())
+    }
+
+    /// The same for a key that is known to be text.
+    pub(crate) fn get_bytes(&self, key: &[u8]) -> Option<Option<&Value>> {
+        let touched = self.keys.iter().find(|(name, _)| name.as_bytes() == key);
         match touched {
             Some((_, value)) => Some(value.as_ref()),
             None => self.cleared.then_some(None),

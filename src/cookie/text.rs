@@ -24,7 +24,9 @@ pub(super) fn escape(text: &str) -> String {
 /// As `URI.decode_www_form_component`: `+` is a space. Text that is not well escaped is taken as
 /// it stands, as Rack does.
 pub(super) fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
-    let escapes = value.iter().any(|byte| matches!(byte, b'%' | b'+'));
+    // To the end in any case: that way several bytes are looked at in a step.
+    let is_escape = |byte: &u8| u8::from(*byte == b'%') | u8::from(*byte == b'+');
+    let escapes = value.iter().map(is_escape).fold(0, |seen, byte| seen | byte) != 0;
     if !escapes || !is_well_escaped(value) {
         return Cow::Borrowed(value);
     }

@@ -42,18 +42,21 @@ enum Fresh<'a> {
 }
 
 impl<S: Store> Shared<S> {
-    pub(super) async fn commit(&self, pending: Pending) -> Result<Commit> {
+    /// By reference, as all that is below: what a future is given has a place in it, and what it
+    /// moves elsewhere has two.
+    pub(super) async fn commit(&self, pending: &mut Pending) -> Result<Commit> {
         let Pending { id, loaded, document, changes, action, edits } = pending;
+        let (id, changes, action) = (id.as_ref(), &*changes, *action);
         if action == Action::EndId {
-            return self.end_id(id.as_ref()).await;
+            return self.end_id(id).await;
         }
         if action == Action::Destroy {
-            let ended = self.destroy(id.as_ref(), &loaded).await?;
+            let ended = self.destroy(id, loaded).await?;
             // What was inserted since then is a new session.
             if !changes.sets_anything() {
                 return Ok(ended);
             }
-            return self.create(&changes).await.map_err(|fault| {
+            return self.create(changes).await.map_err(|fault| {
                 Error::unknown_outcome(
                     "saving a session",
                     "the old one was ended, the new one failed",
@@ -61,26 +64,23 @@ impl<S: Store> Shared<S> {
                 .caused_by(fault)
             });
         }
-        let loaded = match (loaded, &id) {
-            (Loaded::No, Some(id)) => self.find(id).await?,
-            (loaded, _) => loaded,
+        if let (Loaded::No, Some(id)) = (&*loaded, id) {
+            *loaded = self.find(id).await?;
+        }
+        let Some(id) = id else {
+            return self.create(changes).await;
         };
-        let Some(id) = &id else {
-            return self.create(&changes).await;
+        let (record, successor) = match std::mem::replace(loaded, Loaded::Missing) {
+            Loaded::No | Loaded::Missing => return self.create(changes).await,
+            Loaded::Row(record) => (record, None),
+            Loaded::Snapshot { record, successor } => (record, Some(successor)),
         };
-        let wanted = Wanted { changes: &changes, action, edits };
-        match loaded {
-            Loaded::No | Loaded::Missing => self.create(&changes).await,
-            Loaded::Row(record) => {
-                let found = Found { id, record, document };
-                match action {
-                    Action::Reset => self.reset(found, &changes).await,
-                    _ => self.update(found, &wanted).await,
-                }
-            }
-            Loaded::Snapshot { record, successor } => {
-                self.beside(Found { id, record, document }, successor, &wanted).await
-            }
+        let mut found = Found { id, record, document: document.take() };
+        let wanted = Wanted { changes, action, edits: *edits };
+        match (successor, action) {
+            (Some(successor), _) => self.beside(&mut found, successor, &wanted).await,
+            (None, Action::Reset) => self.reset(&found, changes).await,
+            (None, _) => self.update(&mut found, &wanted).await,
         }
     }
 
@@ -88,7 +88,7 @@ impl<S: Store> Shared<S> {
     /// and begins no session beside the one that goes on, but it can end that one.
     async fn beside(
         &self,
-        mut found: Found<'_>,
+        found: &mut Found<'_>,
         successor: PrivateId,
         wanted: &Wanted<'_>,
     ) -> Result<Commit> {
@@ -97,7 +97,7 @@ impl<S: Store> Shared<S> {
             return self.reset(found, wanted.changes).await;
         }
         let unchanged =
-            wanted.only_rotates() && self.changed_data(&mut found, wanted.changes)?.is_none();
+            wanted.only_rotates() && self.changed_data(found, wanted.changes)?.is_none();
         Ok(kept(if unchanged { Outcome::Unchanged } else { Outcome::Gone }))
     }
 
@@ -167,7 +167,7 @@ impl<S: Store> Shared<S> {
 
     /// The row moves to a new id with what was inserted since and nothing of before. A row that is
     /// gone does not stand in a login's way: there is a new one then.
-    async fn reset(&self, found: Found<'_>, changes: &Changes) -> Result<Commit> {
+    async fn reset(&self, found: &Found<'_>, changes: &Changes) -> Result<Commit> {
         let data = self.codec.open(None)?.encode(changes)?;
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
@@ -176,9 +176,9 @@ impl<S: Store> Shared<S> {
                 let update = Update { restart: true, expiry, ..Update::new(stored) };
                 Save::Update(update.data(data.clone()).rekey(id.private()))
             };
-            self.bury_twin(&found, &id).await?;
+            self.bury_twin(found, &id).await?;
             let mut outcome = Outcome::Saved;
-            let mut saved = self.save_anywhere(&found, move_from).await?;
+            let mut saved = self.save_anywhere(found, move_from).await?;
             if saved == Saved::Gone {
                 let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
                 outcome = Outcome::Created;
@@ -235,17 +235,17 @@ impl<S: Store> Shared<S> {
     }
 
     /// Writes the changes to the row that was found; gives it a new id where that is wanted.
-    async fn update(&self, mut base: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+    async fn update<'a>(&self, base: &mut Found<'a>, wanted: &Wanted<'_>) -> Result<Commit> {
         let begun = Instant::now();
         let mut outcome = Outcome::Saved;
         let mut tries = ID_TRIES;
         let id = base.id;
         // What others have written since, and this request's changes as they go in there.
-        let mut fresh: Option<(Found<'_>, Changes)> = None;
+        let mut fresh: Option<(Found<'a>, Changes)> = None;
         loop {
             let (found, changes) = match &mut fresh {
                 Some((found, changes)) => (found, &*changes),
-                None => (&mut base, wanted.changes),
+                None => (&mut *base, wanted.changes),
             };
             let renewed = wanted.renews().then(SessionId::generate).transpose()?;
             let Some(update) = self.plan(found, changes, renewed.as_ref())? else {
@@ -286,7 +286,7 @@ impl<S: Store> Shared<S> {
                 // A raw row that is gone may have been secured by another request.
                 Saved::Conflict | Saved::Gone => {
                     let seen = found.record.data.clone();
-                    match self.fresh(&mut base, seen, wanted.changes).await? {
+                    match self.fresh(base, seen, wanted.changes).await? {
                         Fresh::Same(same, changes) => fresh = Some((same, changes)),
                         Fresh::Changed(changed, changes) => {
                             outcome = Outcome::Merged;
@@ -366,11 +366,9 @@ impl<S: Store> Shared<S> {
     }
 
     /// The row is not there any more: whatever happened to it, it is not brought back.
-    async fn late(&self, mut base: Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
+    async fn late(&self, base: &mut Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
         // Whoever only wanted another id misses nothing: this one is dead already.
-        if wanted.action == Action::Rotate
-            && self.changed_data(&mut base, wanted.changes)?.is_none()
-        {
+        if wanted.action == Action::Rotate && self.changed_data(base, wanted.changes)?.is_none() {
             return Ok(kept(Outcome::Unchanged));
         }
         let begins = self.options.late == Late::Begin && !wanted.edits;

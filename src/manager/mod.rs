@@ -126,8 +126,8 @@ impl<S: Store> Backend for Shared<S> {
         Box::pin(self.find(id))
     }
 
-    fn commit(&self, pending: Pending) -> BoxFuture<'_, Result<Commit>> {
-        Box::pin(self.commit(pending))
+    fn commit(&self, mut pending: Pending) -> BoxFuture<'_, Result<Commit>> {
+        Box::pin(async move { self.commit(&mut pending).await })
     }
 }
 
@@ -143,15 +143,18 @@ impl<S: Store> Shared<S> {
         if let Some(record) = self.store.find(&lookup).await? {
             return Ok(Loaded::Row(record));
         }
-        self.snapshot(&lookup.private).await
+        let kept = self.grace.as_ref().and_then(|grace| grace.find(&lookup.private));
+        match kept {
+            None => Ok(Loaded::Missing),
+            // Rare, and boxed so that each find is not as large.
+            Some(record) => Box::pin(self.snapshot(&lookup.private, record)).await,
+        }
     }
 
     /// The session as it was before its id was rotated, while the database still has it under the
     /// new id, and without the keys that it has lost since: signing out of Warden's scopes removes
     /// keys and keeps the row.
-    async fn snapshot(&self, old: &PrivateId) -> Result<Loaded> {
-        let known = self.grace.as_ref().and_then(|grace| grace.find(old));
-        let Some(mut record) = known else { return Ok(Loaded::Missing) };
+    async fn snapshot(&self, old: &PrivateId, mut record: Record) -> Result<Loaded> {
         let Some((successor, live)) = self.living(old).await? else { return Ok(Loaded::Missing) };
         if live.data != record.data {
             let (live, before) = (self.codec.open(live.data)?, self.codec.open(record.data)?);

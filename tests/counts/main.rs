@@ -101,6 +101,31 @@ fn a_find_allocates_at_most_three_times_beyond_the_driver() {
     });
 }
 
+/// Wherever the store was opened, and whichever thread asks: a find that goes by way of a blocking
+/// thread allocates its task.
+#[test]
+fn finds_stay_on_the_threads_that_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    for workers in 1..=3 {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(workers).enable_all().build().unwrap();
+        let (store, id) = runtime.block_on(store(&folder));
+        for _ in 0..2 * workers {
+            let (store, lookup) = (store.clone(), Lookup::new(&id));
+            let count = runtime.block_on(runtime.spawn(async move {
+                store.find(&lookup).await.unwrap().unwrap();
+                let before = ALLOCATIONS.get();
+                for _ in 0..ROUNDS {
+                    black_box(store.find(&lookup).await.unwrap());
+                }
+                ALLOCATIONS.get() - before
+            }));
+            let count = count.unwrap();
+            assert!(count < 3 * ROUNDS, "{workers} workers: {count} allocations");
+        }
+    }
+}
+
 /// The same statement with rusqlite alone, the row's columns only looked at.
 fn driver_allocations(folder: &tempfile::TempDir, id: &str) -> usize {
     let connection = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();

@@ -17,7 +17,7 @@ use super::json_string::unquoted;
 use super::{Changes, Codec, Document};
 use crate::error::{Error, Result};
 use crate::value::json::{Fault, MAX_DEPTH};
-use crate::value::{Map, ValueRef};
+use crate::value::{Map, Value, ValueRef};
 use split::{Entries, Entry, Span, split};
 pub(crate) use write::write;
 pub(super) use write::{string, too_deep};
@@ -121,6 +121,11 @@ impl JsonDocument {
         entry.decoded_key().unwrap_or_else(|| self.text(entry.key))
     }
 
+    /// What becomes of an entry.
+    fn change<'c>(&self, changes: &'c Changes, entry: &Entry) -> Option<Option<&'c Value>> {
+        changes.get_bytes(entry.key_in(&self.source))
+    }
+
     /// Whether only a comma stands between two entries of the source.
     fn adjoin(&self, left: &Entry, right: &Entry) -> bool {
         // The right one begins with a quote, which its key's span leaves out.
@@ -151,7 +156,7 @@ impl Document for JsonDocument {
         let depth = self.shape.depth();
         let mut kept = self.entries.iter().peekable();
         while let Some(entry) = kept.next() {
-            match changes.get(self.key(entry)) {
+            match self.change(changes, entry) {
                 None => {}
                 Some(Some(value)) if !changes.is_cleared() => {
                     separate(&mut out, open);
@@ -163,8 +168,8 @@ impl Document for JsonDocument {
                 Some(_) => continue,
             }
             let mut last = entry;
-            while let Some(next) = kept
-                .next_if(|next| self.adjoin(last, next) && changes.get(self.key(next)).is_none())
+            while let Some(next) =
+                kept.next_if(|next| self.adjoin(last, next) && self.change(changes, next).is_none())
             {
                 last = next;
             }

@@ -38,7 +38,8 @@ impl Entry {
         self.decoded.as_deref()
     }
 
-    fn key_in<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
+    /// Its characters, which are UTF-8.
+    pub(super) fn key_in<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
         self.decoded.as_ref().map_or_else(|| &source[self.key.range()], |key| key.as_bytes())
     }
 }

@@ -166,21 +166,24 @@ impl SqliteStore {
         self.0.readers.read_blocking(doing, until, operation).await
     }
 
-    async fn change(&self, doing: &'static str, save: Save) -> Result<Saved> {
-        self.write(doing, Company::Welcome(save_bytes(&save)), move |connection| {
+    async fn change(&self, doing: &'static str, save: &Save) -> Result<Saved> {
+        let company = Company::Welcome(save_bytes(save));
+        let save = save.clone();
+        self.write(doing, company, move |connection| {
             connection.run(doing, |raw, statements| operations::save(raw, statements, &save))
         })
         .await
     }
 
-    async fn write<T: Send + 'static>(
+    /// Not an `async fn`, which would keep a place of its own for the operation.
+    fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
         company: Company,
         operation: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
+    ) -> impl Future<Output = Result<T>> + Send {
         let until = Instant::now() + self.0.shared.options.deadline;
-        self.0.writer.run(doing, company, until, operation).await
+        self.0.writer.run(doing, company, until, operation)
     }
 }
 
@@ -214,7 +217,7 @@ impl Store for SqliteStore {
     }
 
     async fn save(&self, save: &Save) -> Result<Saved> {
-        self.change("saving a session", save.clone()).await
+        self.change("saving a session", save).await
     }
 
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
@@ -228,7 +231,7 @@ impl Store for SqliteStore {
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
         let save = Save::Update(Update { timeouts, ..Update::new(*id) });
-        Ok(self.change("touching a session", save).await? == Saved::Applied)
+        Ok(self.change("touching a session", &save).await? == Saved::Applied)
     }
 }
 

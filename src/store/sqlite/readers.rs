@@ -41,7 +41,8 @@ impl Readers {
             }
         }
         let until = Instant::now() + self.shared.options.deadline;
-        self.read_blocking(doing, until, operation).await
+        // Boxed: rare, and each read would be as large.
+        Box::pin(self.read_blocking(doing, until, operation)).await
     }
 
     /// Runs a read on a blocking thread.
@@ -52,11 +53,13 @@ impl Readers {
         operation: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
         let readers = Arc::clone(self);
+        // The place of the thread that asks: its next reads find the connection there.
+        let place = place(self.slots.len());
         let task = tokio::task::spawn_blocking(move || {
             let run = |connection: &Connection| {
                 operation(connection).map_err(|fault| fault.into_error(doing))
             };
-            readers.run(until, run)
+            readers.run(place, until, run)
         });
         match tokio::time::timeout_at(until.into(), task).await {
             Ok(Ok(result)) => result,
@@ -71,7 +74,7 @@ impl Readers {
         until: Instant,
         operation: impl FnOnce(&Connection) -> T,
     ) -> Option<T> {
-        let slot = self.free()?;
+        let slot = self.free(place(self.slots.len()), Option::is_some)?;
         let connection = slot.as_ref()?;
         Some(waiting(until, || operation(connection)))
     }
@@ -79,10 +82,11 @@ impl Readers {
     /// Runs `operation`, opening a connection and waiting for a free one if it has to.
     fn run<T>(
         &self,
+        place: usize,
         until: Instant,
         operation: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        let mut slot = self.free().unwrap_or_else(|| lock(&self.slots[place(self.slots.len())]));
+        let mut slot = self.free(place, |_| true).unwrap_or_else(|| lock(&self.slots[place]));
         let connection = match &*slot {
             Some(connection) => connection,
             None => slot.insert(Connection::open(&self.shared, until)?),
@@ -99,14 +103,19 @@ impl Readers {
         }
     }
 
-    fn free(&self) -> Option<MutexGuard<'_, Option<Connection>>> {
+    /// The first one from this place on that nobody uses and that is wanted.
+    fn free(
+        &self,
+        first: usize,
+        wanted: impl Fn(&Option<Connection>) -> bool,
+    ) -> Option<MutexGuard<'_, Option<Connection>>> {
         let count = self.slots.len();
-        let first = place(count);
-        (0..count).find_map(|step| match self.slots[(first + step) % count].try_lock() {
+        let free = |step: usize| match self.slots[(first + step) % count].try_lock() {
             Ok(slot) => Some(slot),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
-        })
+        };
+        (0..count).filter_map(free).find(|slot| wanted(slot))
     }
 }
 
