@@ -26,6 +26,8 @@
 //! # }).unwrap();
 //! ```
 
+#[cfg(feature = "cli")]
+mod bench;
 mod clear;
 mod clock;
 mod convert;
@@ -38,6 +40,8 @@ mod trimmer;
 mod upgrade;
 mod walk;
 
+#[cfg(feature = "cli")]
+pub use bench::{BenchLine, BenchOptions, BenchReport, Latency, Load, bench};
 pub use clear::{ClearOptions, ClearReport, clear};
 pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert};
 pub use doctor::{DoctorOptions, Finding, Severity, doctor};

@@ -124,6 +124,12 @@ impl AnyStore {
     pub async fn close(&self) -> Result<()> {
         each!(&self.0, store => store.close().await)
     }
+
+    /// Removes the table; the store is of no use afterwards.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn drop_table(&self) -> Result<()> {
+        each!(&self.0, store => store.drop_table().await)
+    }
 }
 
 impl AnyBuilder {

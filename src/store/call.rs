@@ -149,6 +149,11 @@ impl<'a> Call<'a> {
         Self { flags: self.flags.with(Flag::Alone, true), ..self }
     }
 
+    #[cfg(feature = "cli")]
+    pub(super) fn drop_table() -> Self {
+        Self::new(Name::Drop, Flags::default(), Values::default())
+    }
+
     pub(super) fn count() -> Self {
         Self::new(Name::Count, Flags::default(), Values::default())
     }

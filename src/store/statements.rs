@@ -21,6 +21,7 @@ pub(crate) enum Name {
     IndexId,
     IndexUpdated,
     Count,
+    Drop,
     FindMany,
     InsertMany,
     UpdateMany,
@@ -28,7 +29,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Find,
         Self::Insert,
         Self::Update,
@@ -42,6 +43,7 @@ impl Name {
         Self::IndexId,
         Self::IndexUpdated,
         Self::Count,
+        Self::Drop,
     ];
 
     pub(crate) const MANY: [Self; 4] =
@@ -70,6 +72,7 @@ impl Name {
             | Self::IndexId
             | Self::IndexUpdated
             | Self::Count
+            | Self::Drop
             | Self::InsertMany
             | Self::DestroyMany => &[],
         }
@@ -95,7 +98,7 @@ macro_rules! files {
     (@common $folder:literal: $($name:literal),*) => {
         &$crate::store::statements::files!(@each $folder:
             "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated", "count" $(, $name)*)
+            "create", "index_id", "index_updated", "count", "drop" $(, $name)*)
     };
     (@each $folder:literal: $($name:literal),*) => {
         [$(include_str!(concat!(

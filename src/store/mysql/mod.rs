@@ -93,6 +93,12 @@ impl MySqlStore {
         Ok(())
     }
 
+    /// Removes the table; the store is of no use afterwards.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn drop_table(&self) -> Result<()> {
+        self.shared.run(super::server::DropTable).await
+    }
+
     pub(super) async fn from_builder(options: MySqlBuilder) -> Result<Self> {
         let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options)?);

@@ -84,6 +84,12 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Removes the table; the store is of no use afterwards.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn drop_table(&self) -> Result<()> {
+        self.shared.run(super::server::DropTable).await
+    }
+
     pub(super) async fn from_builder(options: PostgresBuilder) -> Result<Self> {
         let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options)?);

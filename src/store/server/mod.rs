@@ -18,6 +18,8 @@ pub(in crate::store) use self::operations::{
     Clear, Delete, Destroy, Find, INSPECTING, Inspect, Operation, Rekey, Rows, Touch, Write,
 };
 pub(in crate::store) use self::progress::Progress;
+#[cfg(feature = "cli")]
+pub(in crate::store) use self::tasks::DropTable;
 pub(in crate::store) use self::tasks::{AskFacts, Count, DeleteAlone};
 pub(in crate::store) use self::tries::{Remedy, Tries};
 use super::call::Call;

@@ -35,6 +35,20 @@ impl Operation for Count {
     }
 }
 
+/// Removes the table, for who has made it.
+#[cfg(feature = "cli")]
+pub(in crate::store) struct DropTable;
+
+#[cfg(feature = "cli")]
+impl Operation for DropTable {
+    type Output = ();
+    const DOING: &'static str = "removing a table";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<(), C::Fault> {
+        connection.execute(&Call::drop_table()).await.map(drop)
+    }
+}
+
 pub(in crate::store) struct AskFacts;
 
 impl Operation for AskFacts {

@@ -175,6 +175,16 @@ impl SqliteStore {
         .await
     }
 
+    /// Removes the table; the store is of no use afterwards.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn drop_table(&self) -> Result<()> {
+        let doing = "removing a table";
+        self.write(doing, Company::None, move |connection| {
+            connection.run(doing, operations::drop_table)
+        })
+        .await
+    }
+
     /// Not an `async fn`, which would keep a place of its own for the operation.
     fn write<T: Send + 'static>(
         &self,

@@ -171,6 +171,11 @@ pub(super) fn count(connection: &Connection, statements: &Statements) -> Result<
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
+#[cfg(feature = "cli")]
+pub(super) fn drop_table(connection: &Connection, statements: &Statements) -> Result<(), Fault> {
+    execute(connection, statements, &Call::drop_table()).map(drop)
+}
+
 pub(super) fn clear(connection: &Connection, statements: &Statements) -> Result<u64, Fault> {
     execute(connection, statements, &Call::clear())
 }

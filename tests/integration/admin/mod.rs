@@ -1,5 +1,6 @@
 //! The operator's commands, by the real program and by the library, on every database.
 
+mod bench;
 mod clear;
 mod convert;
 mod create;

@@ -2,8 +2,8 @@
 
 use super::place::{Place, program, said};
 
-const COMMANDS: [&str; 9] =
-    ["create", "trim", "clear", "upgrade", "convert", "stats", "list", "show", "doctor"];
+const COMMANDS: [&str; 10] =
+    ["create", "trim", "clear", "upgrade", "convert", "stats", "list", "show", "doctor", "bench"];
 
 #[tokio::test]
 async fn the_help_of_each_command_has_an_example() {

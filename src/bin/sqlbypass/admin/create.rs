@@ -50,9 +50,18 @@ pub(crate) struct Options {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Profile {
+pub(super) enum Profile {
     Rails,
     Tuned,
+}
+
+impl From<Profile> for Layout {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Rails => Self::Rails,
+            Profile::Tuned => Self::Tuned,
+        }
+    }
 }
 
 /// Makes, prints or writes.
@@ -61,10 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         let problem = "create has no --dry-run: --print shows the SQL and connects nowhere";
         return Err(Failure::Usage(problem.into()));
     }
-    let table = options.database.table()?.with_layout(match options.profile {
-        Profile::Rails => Layout::Rails,
-        Profile::Tuned => Layout::Tuned,
-    });
+    let table = options.database.table()?.with_layout(options.profile.into());
     let builder = options.database.builder()?.table(table.clone());
     if options.print {
         return print(&script(&builder)?);

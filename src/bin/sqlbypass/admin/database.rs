@@ -76,6 +76,16 @@ impl Database {
         Ok(builder.map_err(Failure::usage)?.table(self.table()?).deadline(DEADLINE))
     }
 
+    /// The schema that the table's name begins with, if it does.
+    pub(super) fn schema(&self) -> Option<&str> {
+        self.table.rsplit_once('.').map(|(schema, _)| schema)
+    }
+
+    /// Settings as a service has them.
+    pub(super) fn for_a_service(&self) -> Result<AnyBuilder, Failure> {
+        Ok(AnyStore::url(&self.database).map_err(Failure::usage)?.deadline(DEADLINE))
+    }
+
     /// Opens a table that is there.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
         Ok(self.builder()?.open().await?)

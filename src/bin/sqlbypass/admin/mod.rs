@@ -1,5 +1,6 @@
 //! The operator's commands: arguments in, the library's `admin` at work, a report out.
 
+pub(crate) mod bench;
 mod chart;
 pub(crate) mod clear;
 pub(crate) mod convert;

@@ -1,0 +1,334 @@
+//! Bench: what a database does with sessions, measured in a table of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+
+use super::walk::{Ended, Progress, Watch};
+use crate::error::{Error, Kind, Result};
+use crate::id::SessionId;
+use crate::record::{Guard, Insert, Lookup, Save, Saved, Update};
+use crate::store::any::{AnyBuilder, AnyStore};
+use crate::store::{Maintenance, Store};
+use crate::table::{Layout, Table};
+
+const DOING: &str = "measuring the database";
+/// The table is this and some random digits: nobody's own is ever removed.
+const TABLE: &str = "sqlbypass_bench_";
+/// Rows that are inserted at once.
+const CHUNK: usize = 500;
+/// How often the round trip is taken.
+const TRIPS: usize = 200;
+/// Before each measurement: connections are opened, statements prepared.
+const WARM_UP: Duration = Duration::from_millis(200);
+
+/// What [`bench`] is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BenchOptions {
+    /// Rows of the table; 10,000 by default.
+    pub rows: usize,
+    /// Bytes of data in each; 600 by default.
+    pub bytes: usize,
+    /// Tasks at the same time, one measurement for each; 1, 16 and 64 by default.
+    pub tasks: Vec<usize>,
+    /// How long each is measured; 2 seconds by default.
+    pub time: Duration,
+    /// The layout of the table.
+    pub layout: Layout,
+    /// The schema that the table is made in; by default the connection's own.
+    pub schema: Option<String>,
+}
+
+impl Default for BenchOptions {
+    fn default() -> Self {
+        Self {
+            rows: 10_000,
+            bytes: 600,
+            tasks: vec![1, 16, 64],
+            time: Duration::from_secs(2),
+            layout: Layout::default(),
+            schema: None,
+        }
+    }
+}
+
+/// What a measurement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// Finds.
+    Find,
+    /// Saves, guarded by what was there before.
+    Save,
+    /// Nine finds, then a save.
+    Mix,
+}
+
+/// How long operations took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// Half of them took no longer.
+    pub p50: Duration,
+    /// 99 in 100 took no longer.
+    pub p99: Duration,
+    /// 999 in 1,000 took no longer.
+    pub p999: Duration,
+}
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BenchLine {
+    /// What was done.
+    pub load: Load,
+    /// By so many tasks at the same time.
+    pub tasks: usize,
+    /// Operations a second, all tasks together.
+    pub per_second: f64,
+    /// How long each took.
+    pub latency: Latency,
+}
+
+/// What [`bench`] found.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BenchReport {
+    /// The floor: the smallest statement there and back, one after another, on a table without rows.
+    /// SQLite, which has no way to go, answers on a thread of its own.
+    pub round_trip: Latency,
+    /// In the order in which they were measured; fewer when it was stopped.
+    pub lines: Vec<BenchLine>,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Measures finds, saves and nine finds to a save, by different numbers of tasks, in a table that it
+/// makes for the purpose and removes, whatever happens but the process being killed. The table of
+/// the settings is not touched.
+///
+/// The watch is told of rows while the table is filled, and between two measurements.
+///
+/// # Errors
+///
+/// When the table cannot be made or an operation fails.
+pub async fn bench(
+    settings: AnyBuilder,
+    options: &BenchOptions,
+    mut watch: impl Watch,
+) -> Result<BenchReport> {
+    let store = settings.table(table(options)?).create(true).open().await?;
+    let report = measure(&store, options, &mut watch).await;
+    let removed = store.drop_table().await;
+    store.close().await?;
+    let report = report?;
+    removed.map(|()| report)
+}
+
+/// A name that no table has.
+fn table(options: &BenchOptions) -> Result<Table> {
+    let random = SessionId::generate()?;
+    let name = format!("{TABLE}{}", &random.as_str()[..12]);
+    let name = match &options.schema {
+        Some(schema) => format!("{schema}.{name}"),
+        None => name,
+    };
+    Ok(Table::new(name)?.with_layout(options.layout))
+}
+
+async fn measure(
+    store: &AnyStore,
+    options: &BenchOptions,
+    watch: &mut impl Watch,
+) -> Result<BenchReport> {
+    let round_trip = round_trip(store).await?;
+    let mut report = BenchReport { round_trip, lines: Vec::new(), ended: Ended::Stopped };
+    let total = options.rows.max(1);
+    let mut ids = Vec::with_capacity(total);
+    while ids.len() < total {
+        fill(store, options.bytes, (total - ids.len()).min(CHUNK), &mut ids).await?;
+        if watch(&progress(ids.len(), total)).is_break() {
+            return Ok(report);
+        }
+    }
+    let versions = ids.iter().map(|_| AtomicU32::new(0)).collect();
+    let bed = Arc::new(Bed { store: store.clone(), ids, versions, bytes: options.bytes });
+    for load in [Load::Find, Load::Save, Load::Mix] {
+        for tasks in &options.tasks {
+            report.lines.push(bed.line(load, (*tasks).max(1), options.time).await?);
+            if watch(&progress(total, total)).is_break() {
+                return Ok(report);
+            }
+        }
+    }
+    Ok(BenchReport { ended: Ended::Done, ..report })
+}
+
+fn progress(filled: usize, total: usize) -> Progress {
+    Progress { seen: filled as u64, changed: 0, total: Some(total as u64) }
+}
+
+async fn round_trip(store: &AnyStore) -> Result<Latency> {
+    let mut times = histogram()?;
+    for _ in 0..TRIPS {
+        let begun = Instant::now();
+        store.count().await?;
+        record(&mut times, begun.elapsed());
+    }
+    Ok(latency(&times))
+}
+
+async fn fill(
+    store: &AnyStore,
+    bytes: usize,
+    count: usize,
+    ids: &mut Vec<SessionId>,
+) -> Result<()> {
+    let mut inserts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let id = SessionId::generate()?;
+        let data = data(0, bytes);
+        inserts.push(Save::Insert(Insert { id: id.private(), data, expires_in: None }));
+        ids.push(id);
+    }
+    let saved = store.save_all(&inserts).await?;
+    match saved.iter().all(|saved| *saved == Saved::Applied) {
+        true => Ok(()),
+        false => Err(wrong("a row was not written")),
+    }
+}
+
+/// A session in Rails' JSON, as long as asked for, that tells which write it was.
+fn data(version: u32, bytes: usize) -> Bytes {
+    let mut text = format!("{{\"value\":{{\"n\":\"{version:010}\",\"t\":\"");
+    let fill = bytes.saturating_sub(text.len() + 3);
+    text.extend(std::iter::repeat_n('x', fill));
+    text.push_str("\"}}");
+    text.into()
+}
+
+/// The table with its rows, as the tasks share it.
+struct Bed {
+    store: AnyStore,
+    ids: Vec<SessionId>,
+    /// Which write each row holds.
+    versions: Vec<AtomicU32>,
+    bytes: usize,
+}
+
+impl Bed {
+    async fn line(self: &Arc<Self>, load: Load, tasks: usize, time: Duration) -> Result<BenchLine> {
+        self.together(load, tasks, WARM_UP.min(time)).await?;
+        let begun = Instant::now();
+        let times = self.together(load, tasks, time).await?;
+        let per_second = times.len() as f64 / begun.elapsed().as_secs_f64();
+        Ok(BenchLine { load, tasks, per_second, latency: latency(&times) })
+    }
+
+    /// All tasks until the time is over.
+    async fn together(
+        self: &Arc<Self>,
+        load: Load,
+        tasks: usize,
+        time: Duration,
+    ) -> Result<Histogram<u32>> {
+        let (until, next) = (Instant::now() + time, Arc::new(AtomicUsize::new(0)));
+        let task = |_| {
+            let (bed, next) = (Arc::clone(self), Arc::clone(&next));
+            tokio::spawn(async move { bed.task(load, &next, until).await })
+        };
+        let handles: Vec<_> = (0..tasks).map(task).collect();
+        let mut all = histogram()?;
+        for handle in handles {
+            let times = handle.await.map_err(|_| wrong("a task has failed"))??;
+            all.add(times).map_err(|_| wrong("its times could not be added"))?;
+        }
+        Ok(all)
+    }
+
+    async fn task(&self, load: Load, next: &AtomicUsize, until: Instant) -> Result<Histogram<u32>> {
+        let mut times = histogram()?;
+        let mut now = Instant::now();
+        while now < until {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            // Every row comes once before any comes again, in an order that jumps about.
+            let row = n.wrapping_mul(7_919) % self.ids.len();
+            let saves = match load {
+                Load::Find => false,
+                Load::Save => true,
+                Load::Mix => n.is_multiple_of(10),
+            };
+            if saves {
+                self.save(row).await?
+            } else {
+                self.find(row).await?
+            }
+            let end = Instant::now();
+            record(&mut times, end - now);
+            now = end;
+        }
+        Ok(times)
+    }
+
+    async fn find(&self, row: usize) -> Result<()> {
+        match self.store.find(&Lookup::with_legacy(&self.ids[row])).await? {
+            Some(_) => Ok(()),
+            None => Err(wrong("a row has gone")),
+        }
+    }
+
+    async fn save(&self, row: usize) -> Result<()> {
+        let stored = self.ids[row].private().into();
+        loop {
+            let version = self.versions[row].load(Ordering::Acquire);
+            let next = version.wrapping_add(1);
+            let mut update = Update::new(stored).data(data(next, self.bytes));
+            update.guard = Guard::Data(Some(data(version, self.bytes)));
+            match self.store.save(&Save::Update(update)).await? {
+                Saved::Applied => {
+                    self.versions[row].store(next, Ordering::Release);
+                    return Ok(());
+                }
+                // Another task was faster, and is about to say so.
+                Saved::Conflict => tokio::task::yield_now().await,
+                Saved::Gone | Saved::Duplicate => return Err(wrong("a row has gone")),
+            }
+        }
+    }
+}
+
+/// From a microsecond's tenth to ten minutes, in nanoseconds, to 1 %.
+fn histogram() -> Result<Histogram<u32>> {
+    Histogram::new_with_bounds(100, 600_000_000_000, 2)
+        .map_err(|_| wrong("its times could not be kept"))
+}
+
+fn record(times: &mut Histogram<u32>, time: Duration) {
+    times.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+}
+
+fn latency(times: &Histogram<u32>) -> Latency {
+    let at = |quantile| Duration::from_nanos(times.value_at_quantile(quantile));
+    Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
+}
+
+fn wrong(problem: &'static str) -> Error {
+    Error::new(Kind::Database, DOING, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_as_long_as_asked_for_and_tells_its_write() {
+        for bytes in [64, 600, 32_768] {
+            let (first, second) = (data(0, bytes), data(u32::MAX, bytes));
+            assert_eq!((first.len(), second.len()), (bytes, bytes));
+            assert_ne!(first, second);
+            for text in [first, second] {
+                assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok());
+            }
+        }
+    }
+}
