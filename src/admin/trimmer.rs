@@ -44,10 +44,11 @@ pub struct Trimmer<S> {
 }
 
 impl<S: Maintenance> Trimmer<S> {
-    /// Trims once a day what is older than 30 days, with a rest of 50 ms between batches.
+    /// Trims once a day what is older than 30 days, 100 rows at a time, in a quarter of the time at
+    /// most.
     pub fn new(store: S) -> Self {
         let mut options = TrimOptions::default();
-        options.pace.pause = Duration::from_millis(50);
+        (options.pace.batch, options.pace.share) = (100, 25);
         Self { store, options, every: Duration::from_secs(86_400), on_end: Box::new(drop) }
     }
 

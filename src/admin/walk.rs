@@ -39,13 +39,24 @@ pub struct Pace {
     pub batch: u32,
     /// Rest between two batches; none by default.
     pub pause: Duration,
+    /// The part of the time, in percent, in which rows are changed; after each batch the task rests
+    /// until it is kept. A service beside it then meets a batch as rarely. 100 by default.
+    pub share: u32,
     /// The task ends between two batches once this time has passed.
     pub at_most: Option<Duration>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { batch: 1_000, pause: Duration::ZERO, at_most: None }
+        Self { batch: 1_000, pause: Duration::ZERO, share: 100, at_most: None }
+    }
+}
+
+impl Pace {
+    /// How long to rest after a batch that took so long.
+    fn rest(&self, worked: Duration) -> Duration {
+        let share = self.share.clamp(1, 100);
+        self.pause.max(worked * (100 - share) / share)
     }
 }
 
@@ -112,6 +123,8 @@ pub(super) struct Walk<'a, S, W> {
     pace: &'a Pace,
     watch: W,
     begun: Instant,
+    /// When the batch that is being worked on was handed out.
+    handed: Instant,
     with_data: bool,
     after: Option<RowKey>,
     /// Rows of the batch that is being worked on.
@@ -136,11 +149,25 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         };
         let progress = Progress { total, ..Progress::default() };
         let (after, pending, is_last, ended) = (None, 0, false, None);
-        Ok(Self { store, pace, watch, begun, with_data, after, pending, is_last, progress, ended })
+        let handed = begun;
+        Ok(Self {
+            store,
+            pace,
+            watch,
+            begun,
+            handed,
+            with_data,
+            after,
+            pending,
+            is_last,
+            progress,
+            ended,
+        })
     }
 
     /// The next rows; `None` when the task has ended.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>> {
+        let worked = self.handed.elapsed();
         self.progress.seen += std::mem::take(&mut self.pending);
         if self.ended.is_none() {
             self.ended = self.end();
@@ -148,8 +175,9 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         if self.ended.is_some() {
             return Ok(None);
         }
-        if self.after.is_some() && !self.pace.pause.is_zero() {
-            tokio::time::sleep(self.pace.pause).await;
+        let rest = self.pace.rest(worked);
+        if self.after.is_some() && !rest.is_zero() {
+            tokio::time::sleep(rest).await;
         }
         let limit = self.pace.batch.clamp(1, MAX_BATCH);
         let scan = Scan {
@@ -162,6 +190,7 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         self.pending = rows.len() as u64;
         self.is_last = self.pending < u64::from(limit);
         self.after = rows.last().map(|row| row.key.clone()).or(scan.after);
+        self.handed = Instant::now();
         Ok(Some(rows))
     }
 
@@ -234,6 +263,16 @@ mod tests {
     fn row(key: RowKey, id: &str) -> Row {
         let (data, created_at, updated_at) = (None, None, None);
         Row { key, stored_id: id.into(), size: 0, data, created_at, updated_at }
+    }
+
+    #[test]
+    fn a_share_of_the_time_is_kept() {
+        let rest = |share, pause, worked| {
+            let (pause, worked) = (Duration::from_millis(pause), Duration::from_millis(worked));
+            Pace { share, pause, ..Pace::default() }.rest(worked).as_millis()
+        };
+        assert_eq!([rest(100, 0, 8), rest(100, 5, 8), rest(20, 0, 8)], [0, 5, 32]);
+        assert_eq!([rest(20, 50, 8), rest(0, 0, 8), rest(900, 0, 8)], [50, 792, 0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use clap::Args;
 use serde_json::json;
 use sqlbypass::Maintenance as _;
-use sqlbypass::admin::{self, ClearOptions, Pace};
+use sqlbypass::admin::{self, ClearOptions};
 
 use super::database::Database;
 use super::output::{answer, counted};
@@ -49,7 +49,7 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     }
     let format = options.database.format;
     let mut watcher = Watcher::start("deleted", format)?;
-    let pace = options.pace.pace(&Pace::default(), &options.database);
+    let pace = options.pace.pace();
     let clear = ClearOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::clear(&store, &clear, watcher.watch()).await;
     watcher.end();

@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let convert = ConvertOptions {
         from: options.database.serializer,
         lossy: options.lossy,
-        pace: options.pace.pace(&own.pace, &options.database),
+        pace: options.pace.pace(),
         dry_run: options.pace.dry_run,
         ..own
     };

@@ -12,14 +12,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlbypass::Error;
 use sqlbypass::admin::{Ended, Pace, Progress};
 
-use super::database::{Database, Format};
+use super::database::Format;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
 /// At most one line of progress in this time.
 const LINE_EVERY: Duration = Duration::from_secs(1);
-/// While a batch is written, no other writer is served.
-const SQLITE_BATCH: u32 = 100;
 /// As a shell has it for what Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
@@ -27,11 +25,14 @@ const INTERRUPTED: i32 = 130;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pace")]
 pub(crate) struct PaceOptions {
-    /// Rows at once, in one short transaction; 1,000, or 200 where data is read, or 100 on SQLite,
-    /// where every writer waits for the whole batch
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    batch: Option<u32>,
-    /// Rest between two batches, in milliseconds
+    /// Rows at once, in one short transaction, which others may have to wait for
+    #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch: u32,
+    /// The part of the time in which rows are changed; the rest belongs to the service. 100 where
+    /// there is none: four times as fast
+    #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100))]
+    share: u32,
+    /// Rest between two batches at least so long, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pause: u64,
     /// Stop after this time: 90s, 10m, 2h
@@ -43,12 +44,12 @@ pub(crate) struct PaceOptions {
 }
 
 impl PaceOptions {
-    /// These over a task's own.
-    pub(super) fn pace(&self, own: &Pace, database: &Database) -> Pace {
-        let most = if database.is_sqlite() { SQLITE_BATCH } else { own.batch };
+    /// For a task.
+    pub(super) fn pace(&self) -> Pace {
         Pace {
-            batch: self.batch.unwrap_or(own.batch.min(most)),
+            batch: self.batch,
             pause: Duration::from_millis(self.pause),
+            share: self.share,
             at_most: self.at_most,
         }
     }

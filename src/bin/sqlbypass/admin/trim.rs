@@ -49,7 +49,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         Some(days) => days,
         None => threshold()?,
     };
-    let own = TrimOptions::default();
     let trim = TrimOptions {
         older_than: Duration::from_secs(u64::from(days) * 86_400),
         by: match options.by {
@@ -57,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             Which::Created => By::Created,
             Which::Both => By::Both,
         },
-        pace: options.pace.pace(&own.pace, &options.database),
+        pace: options.pace.pace(),
         dry_run: options.pace.dry_run,
     };
     block_on(work(options, &trim))

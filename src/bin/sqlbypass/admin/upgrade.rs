@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use sqlbypass::admin::{self, Pace, UpgradeOptions};
+use sqlbypass::admin::{self, UpgradeOptions};
 
 use super::database::Database;
 use super::output::{answer, counted};
@@ -36,7 +36,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.open().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("secured", format)?;
-    let pace = options.pace.pace(&Pace::default(), &options.database);
+    let pace = options.pace.pace();
     let upgrade = UpgradeOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::upgrade(&store, &upgrade, watcher.watch()).await;
     watcher.end();
