@@ -33,9 +33,12 @@ pub(crate) enum Flag {
     Payload,
     Age,
     Alone,
+    // What follows from the others.
+    /// A row may be past something: a timeout that is on, or its own expiry.
+    Timed,
 }
 
-const FLAGS: [(&str, Flag); 19] = [
+const FLAGS: [(&str, Flag); 20] = [
     ("created_at", Flag::CreatedAt),
     ("updated_at", Flag::UpdatedAt),
     ("expires_at", Flag::ExpiresAt),
@@ -55,6 +58,7 @@ const FLAGS: [(&str, Flag); 19] = [
     ("payload", Flag::Payload),
     ("age", Flag::Age),
     ("alone", Flag::Alone),
+    ("timed", Flag::Timed),
 ];
 
 /// A set of flags.
@@ -222,6 +226,9 @@ pub(crate) fn render(
     names: &[(&'static str, String)],
     flags: Flags,
 ) -> Result<Statement> {
+    let is_timed =
+        [Flag::Idle, Flag::Lifetime, Flag::ExpiresAt].iter().any(|flag| flags.has(*flag));
+    let flags = flags.with(Flag::Timed, is_timed);
     let mut lines = Vec::new();
     for line in file.lines() {
         if let Some(kept) = kept(line, flags)? {

@@ -15,16 +15,16 @@ WHERE {session_id} IN (
     :id, -- if collated
     :legacy, -- if collated and legacy
   ) -- if collated
-  AND ({session_id} = :id OR NOT EXISTS ( -- if legacy
-    SELECT 1 -- if legacy
-    FROM {table} AS private -- if legacy
-    WHERE private.{session_id} = :id -- if legacy
-      AND (FALSE -- if legacy
+  AND ({session_id} = :id OR NOT EXISTS ( -- if legacy and timed
+    SELECT 1 -- if legacy and timed
+    FROM {table} AS private -- if legacy and timed
+    WHERE private.{session_id} = :id -- if legacy and timed
+      AND (FALSE -- if legacy and timed
         OR private.{updated_at} <= {updated_now} - :idle_micros * interval '1 microsecond' -- if legacy and idle
         OR private.{created_at} <= {created_now} - :lifetime_micros * interval '1 microsecond' -- if legacy and lifetime
         OR private.{expires_at} <= {expires_now} -- if legacy and expires_at
-      ) -- if legacy
-  )) -- if legacy
+      ) -- if legacy and timed
+  )) -- if legacy and timed
   AND {updated_at} > {updated_now} - :idle_micros * interval '1 microsecond' -- if idle
   AND {created_at} > {created_now} - :lifetime_micros * interval '1 microsecond' -- if lifetime
   AND ({expires_at} IS NULL OR {expires_at} > {expires_now}) -- if expires_at

@@ -17,17 +17,17 @@ WHERE {session_id} = lookup."wanted id" -- if legacy
     :id, -- if collated
     :legacy, -- if collated and legacy
   ) -- if collated
-  AND ({session_id} = :id OR NOT EXISTS ( -- if legacy
-    SELECT 1 -- if legacy
-    FROM {table} AS private -- if legacy
-    WHERE private.{session_id} = :id -- if legacy
-      AND private.{session_id} COLLATE BINARY = :id -- if collated and legacy
-      AND (FALSE -- if legacy
+  AND ({session_id} = :id OR NOT EXISTS ( -- if legacy and timed
+    SELECT 1 -- if legacy and timed
+    FROM {table} AS private -- if legacy and timed
+    WHERE private.{session_id} = :id -- if legacy and timed
+      AND private.{session_id} COLLATE BINARY = :id -- if collated and legacy and timed
+      AND (FALSE -- if legacy and timed
         OR private.{updated_at} <= :idle_since -- if legacy and idle
         OR private.{created_at} <= :born_since -- if legacy and lifetime
         OR private.{expires_at} <= :now -- if legacy and expires_at
-      ) -- if legacy
-  )) -- if legacy
+      ) -- if legacy and timed
+  )) -- if legacy and timed
   AND {updated_at} > :idle_since -- if idle
   AND {created_at} > :born_since -- if lifetime
   AND ({expires_at} IS NULL OR {expires_at} > :now) -- if expires_at
