@@ -87,13 +87,7 @@ impl SessionId {
 
     /// The form that the table holds: `2::` and the SHA-256 of the public id in hex.
     pub fn private(&self) -> PrivateId {
-        let digest = Sha256::digest(self.0.as_bytes());
-        let mut bytes = [0; PRIVATE_LEN];
-        bytes[..3].copy_from_slice(PREFIX);
-        if const_hex::encode_to_slice(digest, &mut bytes[3..]).is_err() {
-            unreachable!("a SHA-256 digest has 32 bytes");
-        }
-        PrivateId(bytes)
+        PrivateId::of(self.0.as_bytes())
     }
 
     /// The raw form of gem 1.x, if this id has its shape: 32 or 64 hex characters.
@@ -140,6 +134,17 @@ fn checked(bytes: &[u8]) -> &str {
 pub struct PrivateId([u8; PRIVATE_LEN]);
 
 impl PrivateId {
+    /// That of a public id.
+    fn of(public: &[u8]) -> Self {
+        let digest = Sha256::digest(public);
+        let mut bytes = [0; PRIVATE_LEN];
+        bytes[..3].copy_from_slice(PREFIX);
+        if const_hex::encode_to_slice(digest, &mut bytes[3..]).is_err() {
+            unreachable!("a SHA-256 digest has 32 bytes");
+        }
+        Self(bytes)
+    }
+
     /// Takes a column's text if it has the shape of a private id.
     pub fn parse(stored: impl AsRef<[u8]>) -> Option<Self> {
         let bytes: [u8; PRIVATE_LEN] = stored.as_ref().try_into().ok()?;
@@ -224,6 +229,14 @@ impl StoredId {
         match self {
             Self::Private(id) => id.as_bytes(),
             Self::Legacy(id) => id.as_bytes(),
+        }
+    }
+
+    /// The private id of the session, which it has or is to get.
+    pub fn private(&self) -> PrivateId {
+        match self {
+            Self::Private(id) => *id,
+            Self::Legacy(id) => PrivateId::of(id.as_bytes()),
         }
     }
 

@@ -21,6 +21,11 @@ mod table;
 mod tower_sessions;
 mod value;
 
+/// Its examples run as tests.
+#[cfg(all(doctest, feature = "encryption", feature = "sqlite"))]
+#[doc = include_str!("../docs/encryption.md")]
+struct Encryption;
+
 /// For this project's tests, benches and fuzzing; not part of the public API.
 #[doc(hidden)]
 pub mod internals {
@@ -32,6 +37,8 @@ pub use self::tower_sessions::TowerSessions;
 pub use codec::{
     Changes, Codec, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
 };
+#[cfg(feature = "encryption")]
+pub use codec::{Encrypted, Key, Keys, Plain, Recrypt};
 pub use cookie::{Caching, CookieOptions, SameSite, SessionOptions, Spelling};
 #[cfg(feature = "postgres")]
 pub use deadpool_postgres;

@@ -71,18 +71,18 @@ impl<S: Store> TowerSessions<S> {
         &self.0.store
     }
 
-    fn encode(&self, record: &Record) -> crate::Result<bytes::Bytes> {
+    fn encode(&self, row: &PrivateId, record: &Record) -> crate::Result<bytes::Bytes> {
         let mut changes = Changes::new();
         for (key, value) in &record.data {
             changes.set(key, value.clone().into());
         }
         let micros = record.expiry_date.unix_timestamp_nanos() / 1_000;
         changes.set(EXPIRY_KEY, Value::Int(micros));
-        self.0.codec.open(None)?.encode(&changes)
+        self.0.codec.open(None)?.encode_row(row, &changes)
     }
 
-    fn decode(&self, id: Id, data: Option<bytes::Bytes>) -> crate::Result<Record> {
-        let document = self.0.codec.open(data)?;
+    fn decode(&self, id: Id, row: &PrivateId, data: Option<bytes::Bytes>) -> crate::Result<Record> {
+        let document = self.0.codec.open_row(row, data)?;
         let mut record = Record {
             id,
             data: Default::default(),
@@ -104,10 +104,10 @@ impl<S: Store> TowerSessions<S> {
 #[async_trait]
 impl<S: Store> SessionStore for TowerSessions<S> {
     async fn create(&self, record: &mut Record) -> TowerResult<()> {
-        let data = self.encode(record).map_err(fault)?;
         for _ in 0..ID_TRIES {
-            let expires_in = Some(rest(record));
-            let insert = Insert { id: private(&record.id)?, data: data.clone(), expires_in };
+            let (id, expires_in) = (private(&record.id)?, Some(rest(record)));
+            let data = self.encode(&id, record).map_err(fault)?;
+            let insert = Insert { id, data, expires_in };
             match self.0.store.save(&Save::Insert(insert)).await.map_err(fault)? {
                 Saved::Applied => return Ok(()),
                 Saved::Duplicate => record.id = Id::default(),
@@ -118,11 +118,10 @@ impl<S: Store> SessionStore for TowerSessions<S> {
     }
 
     async fn save(&self, record: &Record) -> TowerResult<()> {
-        let update = Update {
-            expiry: Expiry::After(rest(record)),
-            ..Update::new(StoredId::from(private(&record.id)?))
-        };
-        let update = update.data(self.encode(record).map_err(fault)?);
+        let row = private(&record.id)?;
+        let expiry = Expiry::After(rest(record));
+        let update = Update { expiry, ..Update::new(StoredId::from(row)) };
+        let update = update.data(self.encode(&row, record).map_err(fault)?);
         match self.0.store.save(&Save::Update(update)).await.map_err(fault)? {
             Saved::Applied => Ok(()),
             _ => Err(TowerError::Backend(
@@ -134,7 +133,7 @@ impl<S: Store> SessionStore for TowerSessions<S> {
     async fn load(&self, id: &Id) -> TowerResult<Option<Record>> {
         let found = self.0.store.find(&lookup(id)?).await.map_err(fault)?;
         let Some(found) = found else { return Ok(None) };
-        let record = self.decode(*id, found.data).map_err(fault)?;
+        let record = self.decode(*id, &found.id.private(), found.data).map_err(fault)?;
         Ok(Some(record).filter(|record| record.expiry_date > OffsetDateTime::now_utc()))
     }
 

@@ -25,6 +25,8 @@ need cc gcc libc6-dev
 need curl curl
 need openssl openssl
 need ruby ruby
+ruby -ractive_record -rsqlite3 -raction_controller -e 1 2>/dev/null ||
+  need rails ruby-activerecord ruby-actionpack ruby-sqlite3
 need pgbouncer pgbouncer
 need setpriv util-linux
 need strace strace

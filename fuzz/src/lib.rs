@@ -2,5 +2,6 @@
 //! the seed corpora through the same functions.
 
 pub mod base64;
+pub mod encrypted;
 pub mod json;
 pub mod marshal;

@@ -25,7 +25,7 @@ const TRIPS: usize = 200;
 /// Before each measurement: connections are opened, statements prepared.
 const WARM_UP: Duration = Duration::from_millis(200);
 
-/// What [`bench`] is to do.
+/// What [`bench()`] is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BenchOptions {
     /// Rows of the table; 10,000 by default.
@@ -90,7 +90,7 @@ pub struct BenchLine {
     pub latency: Latency,
 }
 
-/// What [`bench`] found.
+/// What [`bench()`] found.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BenchReport {

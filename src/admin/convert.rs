@@ -94,28 +94,52 @@ pub async fn convert<S: Maintenance>(
     options: &ConvertOptions,
     watch: impl Watch,
 ) -> Result<ConvertReport> {
-    let conversion = Conversion {
+    let rewrite = Conversion {
         to_marshal: options.to == Target::Marshal,
         from: options.from,
         lossy: options.lossy,
         in_json: store.inspect().await?.data_type.contains("json"),
     };
+    rewrite_all(store, rewrite, &options.pace, options.dry_run, watch).await
+}
+
+/// What becomes of a row's data.
+pub(super) trait Rewrite: Send + Sync {
+    /// The data as it is to be; `None` when it is so already. `id` is the row's, where it has the
+    /// shape of one.
+    fn run(&self, id: Option<&StoredId>, stored: &Bytes) -> Result<Option<Bytes>>;
+}
+
+impl Rewrite for Conversion {
+    fn run(&self, _: Option<&StoredId>, stored: &Bytes) -> Result<Option<Bytes>> {
+        (*self).run(stored)
+    }
+}
+
+/// Goes over the table in guarded batches.
+pub(super) async fn rewrite_all<S: Maintenance>(
+    store: &S,
+    rewrite: impl Rewrite,
+    pace: &Pace,
+    dry_run: bool,
+    watch: impl Watch,
+) -> Result<ConvertReport> {
     let mut report = ConvertReport::default();
-    let mut walk = Walk::start(store, &options.pace, true, watch).await?;
+    let mut walk = Walk::start(store, pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
         let before = report.converted;
         let mut changed = Vec::new();
         for (at, row) in rows.iter().enumerate() {
-            match step(conversion, row) {
+            match step(&rewrite, row) {
                 Ok(Some(change)) => changed.push((walk.name(row, at), change)),
                 Ok(None) => report.already += 1,
                 Err(error) => report.refuse(walk.name(row, at), &error),
             }
         }
-        if options.dry_run {
+        if dry_run {
             report.converted += changed.len() as u64;
         } else {
-            write(store, conversion, changed, &mut report).await?;
+            write(store, &rewrite, changed, &mut report).await?;
         }
         walk.changed(report.converted - before);
     }
@@ -148,18 +172,22 @@ impl Change {
 }
 
 /// What to write; `None` if nothing.
-fn step(conversion: Conversion, row: &Row) -> Result<Option<Change>> {
+fn step(rewrite: &impl Rewrite, row: &Row) -> Result<Option<Change>> {
     let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) else { return Ok(None) };
-    let Some(to) = conversion.run(data)? else { return Ok(None) };
-    let id = StoredId::parse(row.stored_id.as_bytes()).ok_or_else(|| {
-        Error::value("converting a session", "its id has not the shape of a session's id")
-    })?;
+    let id = StoredId::parse(row.stored_id.as_bytes());
+    let Some(to) = rewrite.run(id.as_ref(), data)? else { return Ok(None) };
+    let id = id.ok_or_else(shapeless)?;
     Ok(Some(Change { id, from: data.clone(), to }))
+}
+
+/// A row that no cookie can name.
+pub(super) fn shapeless() -> Error {
+    Error::value("converting a session", "its id has not the shape of a session's id")
 }
 
 async fn write<S: Maintenance>(
     store: &S,
-    conversion: Conversion,
+    rewrite: &impl Rewrite,
     mut changed: Vec<(RowName, Change)>,
     report: &mut ConvertReport,
 ) -> Result<()> {
@@ -178,7 +206,7 @@ async fn write<S: Maintenance>(
             match saved {
                 Saved::Applied => report.converted += 1,
                 Saved::Gone | Saved::Duplicate => report.gone += 1,
-                Saved::Conflict => match anew(store, conversion, change.id).await {
+                Saved::Conflict => match anew(store, rewrite, change.id).await {
                     Ok(Some(change)) => again.push((name, change)),
                     Ok(None) => report.already += 1,
                     Err(error) if error.is_value() || error.is_decode() => {
@@ -216,12 +244,12 @@ async fn singly<S: Maintenance>(
 /// Reads and converts a row that somebody else has changed.
 async fn anew<S: Maintenance>(
     store: &S,
-    conversion: Conversion,
+    rewrite: &impl Rewrite,
     id: StoredId,
 ) -> Result<Option<Change>> {
     let Some(lookup) = lookup(id) else { return Ok(None) };
     let Some(record) = patiently!(store.find(&lookup))? else { return Ok(None) };
     let Some(data) = record.data.filter(|data| !data.is_empty()) else { return Ok(None) };
-    let Some(to) = conversion.run(&data)? else { return Ok(None) };
+    let Some(to) = rewrite.run(Some(&record.id), &data)? else { return Ok(None) };
     Ok(Some(Change { id: record.id, from: data, to }))
 }

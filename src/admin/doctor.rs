@@ -1,11 +1,14 @@
 //! Doctor: what is wrong with the table or the server, and the cure.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::upgrade::is_secured;
-use super::walk::{Ended, Pace, Walk, Watch};
+use super::walk::{Ended, Pace, Walk, Watch, open};
+use crate::codec::envelope::is_envelope;
 use crate::codec::{Codec, Serializer};
 use crate::error::{Error, Result};
+use crate::record::Row;
 use crate::store::Maintenance;
 use crate::table::{Facts, Schema};
 
@@ -19,10 +22,13 @@ const ROOM: u64 = 65_535;
 const NAMED: usize = 10;
 
 /// What [`doctor`] is to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct DoctorOptions {
     /// How the data is written.
     pub serializer: Serializer,
+    /// Reads the data in the serializer's place, for instance `Encrypted` with its keys; none by
+    /// default.
+    pub codec: Option<Arc<dyn Codec>>,
     /// Whether to read every row; else only the table and the server are looked at.
     pub rows: bool,
     /// How to go over the table; by default 200 rows at once.
@@ -32,7 +38,7 @@ pub struct DoctorOptions {
 impl Default for DoctorOptions {
     fn default() -> Self {
         let pace = Pace { batch: 200, ..Pace::default() };
-        Self { serializer: Serializer::Hybrid, rows: true, pace }
+        Self { serializer: Serializer::Hybrid, codec: None, rows: true, pace }
     }
 }
 
@@ -270,15 +276,19 @@ async fn rows<S: Maintenance>(
     watch: impl Watch,
     found: &mut Findings,
 ) -> Result<Ended> {
-    let codec = options.serializer.codec()?;
+    let codec: &dyn Codec = options.codec.as_ref().map_or(&options.serializer, |codec| codec);
     let (mut unsecured, mut broken, mut tight) = (0_u64, 0_u64, 0_u64);
+    let (mut plain, mut encrypted) = (0_u64, 0_u64);
     let mut named: Vec<String> = Vec::new();
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
         for (at, row) in rows.iter().enumerate() {
             unsecured += u64::from(!is_secured(&row.stored_id));
             tight += u64::from(schema.data_limit.is_some_and(|limit| row.size > limit / 5 * 4));
-            if let Err(error) = decodes(&*codec, row.data.clone()) {
+            if let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) {
+                *if is_envelope(data) { &mut encrypted } else { &mut plain } += 1;
+            }
+            if let Err(error) = decodes(codec, row) {
                 broken += 1;
                 if named.len() < NAMED {
                     named.push(format!("row {}: {error}", walk.name(row, at)));
@@ -303,7 +313,13 @@ async fn rows<S: Maintenance>(
                 codec.name(),
                 named.join("; ")
             ),
-            "name their --serializer, or delete them",
+            "name their --serializer, or their keys, or delete them",
+        );
+    }
+    if plain > 0 && encrypted > 0 {
+        found.warning(
+            format!("{encrypted} rows are encrypted and {plain} are not"),
+            "sqlbypass convert --encrypt, or --decrypt",
         );
     }
     if tight > 0 {
@@ -323,8 +339,8 @@ fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
 }
 
-fn decodes(codec: &dyn Codec, data: Option<bytes::Bytes>) -> Result<(), Error> {
-    let document = codec.open(data)?;
+fn decodes(codec: &dyn Codec, row: &Row) -> Result<(), Error> {
+    let document = open(codec, &row.stored_id, row.data.clone())?;
     document.keys().into_iter().try_for_each(|key| document.get(key).map(drop))
 }
 

@@ -1,10 +1,11 @@
 //! List: which sessions there are, without their ids.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::upgrade::is_secured;
-use super::walk::{Pace, RowName, Walk, Watch, lookup, patiently};
-use crate::codec::{Document, Serializer};
+use super::walk::{Pace, RowName, Walk, Watch, lookup, open, patiently};
+use crate::codec::{Codec, Document, Serializer};
 use crate::error::Result;
 use crate::id::StoredId;
 use crate::rails::WardenUser;
@@ -13,19 +14,22 @@ use crate::store::Maintenance;
 use crate::value::{Value, ValueRef};
 
 /// What [`list`] is to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ListOptions {
     /// At most so many, those that were used last; 20 by default.
     pub limit: usize,
     /// How the data is written, for the user's name.
     pub serializer: Serializer,
+    /// Reads the data in the serializer's place, for instance `Encrypted` with its keys; none by
+    /// default.
+    pub codec: Option<Arc<dyn Codec>>,
     /// How to go over the table.
     pub pace: Pace,
 }
 
 impl Default for ListOptions {
     fn default() -> Self {
-        Self { limit: 20, serializer: Serializer::Hybrid, pace: Pace::default() }
+        Self { limit: 20, serializer: Serializer::Hybrid, codec: None, pace: Pace::default() }
     }
 }
 
@@ -65,7 +69,7 @@ pub async fn list<S: Maintenance>(
         latest.extend(named);
         keep(&mut latest, options.limit);
     }
-    let codec = options.serializer.codec()?;
+    let codec: &dyn Codec = options.codec.as_ref().map_or(&options.serializer, |codec| codec);
     let mut listed = Vec::with_capacity(latest.len());
     for (row, found) in latest {
         let record = match StoredId::parse(found.stored_id.as_bytes()).and_then(lookup) {
@@ -73,7 +77,7 @@ pub async fn list<S: Maintenance>(
             None => None,
         };
         // What cannot be decoded has no user that could be told.
-        let user = record.and_then(|record| codec.open(record.data).ok());
+        let user = record.and_then(|record| open(codec, record.id.as_str(), record.data).ok());
         listed.push(Listed {
             row,
             created_at: found.created_at,

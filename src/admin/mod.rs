@@ -32,6 +32,8 @@ mod clear;
 mod clock;
 mod convert;
 mod doctor;
+#[cfg(feature = "encryption")]
+mod encrypt;
 mod list;
 mod show;
 mod stats;
@@ -45,6 +47,8 @@ pub use bench::{BenchLine, BenchOptions, BenchReport, Latency, Load, bench};
 pub use clear::{ClearOptions, ClearReport, clear};
 pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert};
 pub use doctor::{DoctorOptions, Finding, Severity, doctor};
+#[cfg(feature = "encryption")]
+pub use encrypt::{EncryptOptions, encrypt};
 pub use list::{ListOptions, Listed, list};
 pub use show::{Shown, Which, show};
 pub use stats::{Stats, StatsOptions, stats};

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use super::upgrade::is_secured;
-use super::walk::RowName;
-use crate::codec::{Serializer, plain};
+use super::walk::{RowName, open};
+use crate::codec::{Codec, plain};
 use crate::error::Result;
 use crate::id::SessionId;
 use crate::record::{Filter, Lookup, RowKey, Scan};
@@ -46,7 +46,8 @@ impl std::fmt::Debug for Shown {
     }
 }
 
-/// Finds a session and decodes it; `None` where there is none. With `reveal` nothing is masked.
+/// Finds a session and decodes it with a codec: a [`Serializer`](crate::Serializer), or `Encrypted`
+/// over one; `None` where there is none. With `reveal` nothing is masked.
 ///
 /// Masked are texts under names that speak of secrets, the beginnings of password hashes, and what
 /// looks as if it were random.
@@ -57,18 +58,24 @@ impl std::fmt::Debug for Shown {
 pub async fn show<S: Maintenance>(
     store: &S,
     which: &Which,
-    serializer: Serializer,
+    codec: impl Codec,
     reveal: bool,
 ) -> Result<Option<Shown>> {
-    let Some((shown, data)) = find(store, which).await? else { return Ok(None) };
-    let mut json = plain(serializer, data)?;
+    let Some(Found { id, data, shown }) = find(store, which).await? else { return Ok(None) };
+    let mut json = plain(&*open(&codec, &id, data)?)?;
     if !reveal {
         mask(&mut json, false);
     }
     Ok(Some(Shown { data: json, ..shown }))
 }
 
-async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<(Shown, Option<Bytes>)>> {
+struct Found {
+    id: Box<str>,
+    data: Option<Bytes>,
+    shown: Shown,
+}
+
+async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<Found>> {
     match which {
         Which::Session(id) => {
             let record = store.find(&Lookup::with_legacy(id)).await?;
@@ -81,7 +88,7 @@ async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<(Shown,
                     secured: !record.id.is_legacy(),
                     data: serde_json::Value::Null,
                 };
-                (shown, record.data)
+                Found { id: record.id.as_str().into(), data: record.data, shown }
             }))
         }
         Which::Row(key) => {
@@ -98,7 +105,7 @@ async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<(Shown,
                     secured: is_secured(&row.stored_id),
                     data: serde_json::Value::Null,
                 };
-                (shown, row.data)
+                Found { id: row.stored_id, data: row.data, shown }
             }))
         }
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::clock::Clock;
 use super::upgrade::is_secured;
 use super::walk::{Ended, Pace, Walk, Watch};
+use crate::codec::envelope;
 use crate::error::Result;
 use crate::record::{Filter, Row};
 use crate::store::Maintenance;
@@ -46,8 +47,10 @@ pub struct Stats {
     pub largest: u64,
     /// How many rows have data of at most so many bytes, and more than the one before.
     pub sizes: Vec<(u64, u64)>,
-    /// How many rows each format has: `marshal`, `json`, `empty`, `other`.
+    /// How many rows each format has: `marshal`, `json`, `encrypted`, `empty`, `other`.
     pub formats: Vec<(&'static str, u64)>,
+    /// How many of the encrypted rows each key has, by its id; a hundred keys at most.
+    pub keys: Vec<(String, u64)>,
     /// How many rows began on each day (UTC), by its beginning, where the table has `created_at`.
     pub days: Vec<(SystemTime, u64)>,
     /// Why it ended.
@@ -82,10 +85,13 @@ struct Count {
     stats: Stats,
     sizes: BTreeMap<u64, u64>,
     formats: [u64; FORMATS.len()],
+    keys: BTreeMap<String, u64>,
     days: BTreeMap<u64, u64>,
 }
 
-const FORMATS: [&str; 4] = ["marshal", "json", "empty", "other"];
+const FORMATS: [&str; 5] = ["marshal", "json", "encrypted", "empty", "other"];
+/// Ids stand in the rows: who can write these could make up any number.
+const MAX_KEYS: usize = 100;
 
 impl Count {
     fn add(&mut self, row: &Row, expired: bool) {
@@ -98,10 +104,20 @@ impl Count {
         let bucket = if row.size == 0 { 0 } else { row.size.max(64).next_power_of_two() };
         *self.sizes.entry(bucket).or_default() += 1;
         self.formats[format(row.data.as_ref())] += 1;
+        self.add_key(row.data.as_ref());
         let begun =
             row.created_at.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         if let Some(begun) = begun {
             *self.days.entry(begun.as_secs() / DAY.as_secs()).or_default() += 1;
+        }
+    }
+
+    fn add_key(&mut self, data: Option<&Bytes>) {
+        let Some(envelope) = data.and_then(|data| envelope::parse(data)) else { return };
+        if let Some(rows) = self.keys.get_mut(envelope.key_id) {
+            *rows += 1;
+        } else if self.keys.len() < MAX_KEYS {
+            self.keys.insert(envelope.key_id.to_owned(), 1);
         }
     }
 
@@ -112,6 +128,7 @@ impl Count {
         };
         Stats {
             sizes: self.sizes.into_iter().collect(),
+            keys: self.keys.into_iter().collect(),
             formats: FORMATS.into_iter().zip(self.formats).collect(),
             days: self.days.into_iter().map(day).collect(),
             ..self.stats
@@ -123,10 +140,11 @@ impl Count {
 fn format(data: Option<&Bytes>) -> usize {
     let text = data.map(|data| data.trim_ascii()).unwrap_or_default();
     match text {
-        b"" => 2,
+        b"" => 3,
+        text if envelope::is_envelope(text) => 2,
         text if text.starts_with(b"BAh") || text.starts_with(b"\"BAh") => 0,
         [b'{' | b'"', ..] => 1,
-        _ => 3,
+        _ => 4,
     }
 }
 
@@ -140,6 +158,8 @@ mod tests {
         assert_eq!(of("BAh7AA==\n"), "marshal");
         assert_eq!(of("\"BAh7AA==\\n\""), "marshal");
         assert_eq!(of(r#"{"value":{}}"#), "json");
+        assert_eq!(of("sbe1.k.AAAA"), "encrypted");
+        assert_eq!(of("\"sbe1.k.AAAA\""), "encrypted");
         assert_eq!(of(" "), "empty");
         assert_eq!(of("nonsense"), "other");
         assert_eq!(FORMATS[format(None)], "empty");

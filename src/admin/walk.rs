@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
+use crate::codec::{Codec, Document, envelope};
 use crate::error::{Error, Result};
 use crate::id::{SessionId, StoredId};
 use crate::record::{Filter, Lookup, Row, RowKey, Scan, Timeouts};
@@ -242,6 +245,24 @@ pub(super) fn is_worth_a_try(error: &Error, tries: u32) -> bool {
 
 pub(super) fn wait(tries: u32) -> Duration {
     WAIT * 2_u32.pow(tries)
+}
+
+/// Opens the data of the row with this id.
+pub(super) fn open(
+    codec: &dyn Codec,
+    stored_id: &str,
+    data: Option<Bytes>,
+) -> Result<Box<dyn Document>> {
+    let envelope = data.as_deref().filter(|data| !codec.is_bound() && envelope::is_envelope(data));
+    if let Some(envelope) = envelope {
+        let key = envelope::parse(envelope).map_or("of no id", |envelope| envelope.key_id);
+        let problem = format!("it is encrypted with the key {key}");
+        return Err(Error::decode(codec.name(), Some(0), problem).advice("give the keys"));
+    }
+    match StoredId::parse(stored_id.as_bytes()) {
+        Some(id) => codec.open_row(&id.private(), data),
+        None => codec.open(data),
+    }
 }
 
 /// A lookup that finds the row of this id.

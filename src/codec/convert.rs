@@ -58,10 +58,9 @@ impl Conversion {
 /// # Errors
 ///
 /// When it cannot be read.
-pub(crate) fn plain(serializer: Serializer, stored: Option<Bytes>) -> Result<serde_json::Value> {
-    let document = serializer.codec()?.open(stored)?;
+pub(crate) fn plain(document: &dyn Document) -> Result<serde_json::Value> {
     let mut fields = serde_json::Map::new();
-    for (key, value) in values(&*document)? {
+    for (key, value) in values(document)? {
         let json = serde_json::to_value(for_json(value, true)?)
             .map_err(|_| Error::value("showing session data", "a value has no JSON text"))?;
         fields.insert(key, json);

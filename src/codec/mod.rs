@@ -7,6 +7,9 @@
 pub(crate) mod base64;
 mod convert;
 mod custom;
+#[cfg(feature = "encryption")]
+mod encrypted;
+pub(crate) mod envelope;
 mod hybrid;
 mod json;
 mod json_string;
@@ -22,6 +25,10 @@ use bytes::Bytes;
 
 pub(crate) use convert::{Conversion, plain};
 pub use custom::Custom;
+#[cfg(feature = "encryption")]
+pub(crate) use encrypted::Recryption;
+#[cfg(feature = "encryption")]
+pub use encrypted::{Encrypted, Key, Keys, Plain, Recrypt};
 pub use hybrid::Hybrid;
 pub use json::Json;
 pub use json_string::JsonString;
@@ -29,6 +36,7 @@ pub use marshal::Marshal;
 pub use null::Null;
 
 use crate::error::{Error, Result};
+use crate::id::PrivateId;
 use crate::value::{Map, Value, ValueRef};
 
 /// Reads and writes the data column.
@@ -44,6 +52,23 @@ pub trait Codec: Send + Sync + fmt::Debug + 'static {
     ///
     /// When the bytes are not of this format; the error names the format and the offset.
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>>;
+
+    /// Opens what is stored in the row of this session: its private id, also where the row still
+    /// bears the raw one. Only a codec that binds data to its row needs to know.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), and when the data are not this row's.
+    fn open_row(&self, row: &PrivateId, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
+        let _ = row;
+        self.open(stored)
+    }
+
+    /// Whether what it writes is good in one row alone, so that it is written anew when the session
+    /// gets another id.
+    fn is_bound(&self) -> bool {
+        false
+    }
 }
 
 impl<C: Codec + ?Sized> Codec for Arc<C> {
@@ -53,6 +78,14 @@ impl<C: Codec + ?Sized> Codec for Arc<C> {
 
     fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
         (**self).open(stored)
+    }
+
+    fn open_row(&self, row: &PrivateId, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
+        (**self).open_row(row, stored)
+    }
+
+    fn is_bound(&self) -> bool {
+        (**self).is_bound()
     }
 }
 
@@ -74,6 +107,16 @@ pub trait Document: Send + Sync {
     ///
     /// When a new value has no counterpart in the codec's format.
     fn encode(&self, changes: &Changes) -> Result<Bytes>;
+
+    /// The same for the row of this session, which may be another than it was opened in.
+    ///
+    /// # Errors
+    ///
+    /// As for [`encode`](Self::encode).
+    fn encode_row(&self, row: &PrivateId, changes: &Changes) -> Result<Bytes> {
+        let _ = row;
+        self.encode(changes)
+    }
 }
 
 /// What a request did to a session: the keys it set or removed, in order, and whether it cleared
@@ -233,6 +276,27 @@ impl Serializer {
             Self::Null => Ok(Arc::new(Null)),
             Self::Marshal => Ok(Arc::new(Marshal)),
             Self::Hybrid => Ok(Arc::new(Hybrid::default())),
+        }
+    }
+}
+
+/// The codec of its name.
+impl Codec for Serializer {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Marshal => Marshal.name(),
+            Self::Json => Json.name(),
+            Self::Hybrid => Hybrid::default().name(),
+            Self::Null => Null.name(),
+        }
+    }
+
+    fn open(&self, stored: Option<Bytes>) -> Result<Box<dyn Document>> {
+        match self {
+            Self::Marshal => Marshal.open(stored),
+            Self::Json => Json.open(stored),
+            Self::Hybrid => Hybrid::default().open(stored),
+            Self::Null => Null.open(stored),
         }
     }
 }

@@ -96,8 +96,7 @@ impl<S: Store> Shared<S> {
             found.record.id = successor.into();
             return self.reset(found, wanted.changes).await;
         }
-        let unchanged =
-            wanted.only_rotates() && self.changed_data(found, wanted.changes)?.is_none();
+        let unchanged = wanted.only_rotates() && self.changes_nothing(found, wanted.changes)?;
         Ok(kept(if unchanged { Outcome::Unchanged } else { Outcome::Gone }))
     }
 
@@ -148,10 +147,11 @@ impl<S: Store> Shared<S> {
         if !changes.sets_anything() {
             return Ok(kept(Outcome::Unchanged));
         }
-        let data = self.codec.open(None)?.encode(changes)?;
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
-            let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+            let row = id.private();
+            let data = self.codec.open(None)?.encode_row(&row, changes)?;
+            let insert = Insert { id: row, data, expires_in: None };
             match self.store.save(&Save::Insert(insert)).await? {
                 Saved::Duplicate => {}
                 Saved::Applied => {
@@ -168,19 +168,20 @@ impl<S: Store> Shared<S> {
     /// The row moves to a new id with what was inserted since and nothing of before. A row that is
     /// gone does not stand in a login's way: there is a new one then.
     async fn reset(&self, found: &Found<'_>, changes: &Changes) -> Result<Commit> {
-        let data = self.codec.open(None)?.encode(changes)?;
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
+            let row = id.private();
+            let data = self.codec.open(None)?.encode_row(&row, changes)?;
             let move_from = |stored| {
                 let expiry = Expiry::Never;
                 let update = Update { restart: true, expiry, ..Update::new(stored) };
-                Save::Update(update.data(data.clone()).rekey(id.private()))
+                Save::Update(update.data(data.clone()).rekey(row))
             };
             self.bury_twin(found, &id).await?;
             let mut outcome = Outcome::Saved;
             let mut saved = self.save_anywhere(found, move_from).await?;
             if saved == Saved::Gone {
-                let insert = Insert { id: id.private(), data: data.clone(), expires_in: None };
+                let insert = Insert { id: row, data, expires_in: None };
                 outcome = Outcome::Created;
                 saved = self.store.save(&Save::Insert(insert)).await?;
             }
@@ -277,7 +278,7 @@ impl<S: Store> Shared<S> {
                 // expired.
                 Saved::Duplicate => return self.late(base, wanted).await,
                 Saved::Gone if !is_legacy => return self.late(base, wanted).await,
-                Saved::Conflict if self.options.policy == Policy::Reject => {
+                Saved::Conflict if self.rejects(changes) => {
                     return Ok(kept(Outcome::Conflict));
                 }
                 Saved::Conflict | Saved::Gone if begun.elapsed() >= self.options.deadline => {
@@ -289,7 +290,7 @@ impl<S: Store> Shared<S> {
                     match self.fresh(base, seen, wanted.changes).await? {
                         Fresh::Same(same, changes) => fresh = Some((same, changes)),
                         Fresh::Changed(changed, changes) => {
-                            outcome = Outcome::Merged;
+                            outcome = wanted.merged();
                             fresh = Some((changed, changes));
                         }
                         Fresh::Conflict => return Ok(kept(Outcome::Conflict)),
@@ -298,6 +299,12 @@ impl<S: Store> Shared<S> {
                 }
             }
         }
+    }
+
+    /// Whether a change of others refuses these; without any there is nothing to refuse, and a new
+    /// id alone goes on with what the row holds now.
+    fn rejects(&self, changes: &Changes) -> bool {
+        self.options.policy == Policy::Reject && !changes.is_empty()
     }
 
     /// Reads the row again, and puts this request's changes into it.
@@ -312,7 +319,7 @@ impl<S: Store> Shared<S> {
             return Ok(Fresh::Gone);
         };
         let is_same = record.data == seen;
-        if !is_same && self.options.policy == Policy::Reject {
+        if !is_same && self.rejects(changes) {
             return Ok(Fresh::Conflict);
         }
         let mut found = Found { id, record, document: None };
@@ -368,7 +375,7 @@ impl<S: Store> Shared<S> {
     /// The row is not there any more: whatever happened to it, it is not brought back.
     async fn late(&self, base: &mut Found<'_>, wanted: &Wanted<'_>) -> Result<Commit> {
         // Whoever only wanted another id misses nothing: this one is dead already.
-        if wanted.action == Action::Rotate && self.changed_data(base, wanted.changes)?.is_none() {
+        if wanted.action == Action::Rotate && self.changes_nothing(base, wanted.changes)? {
             return Ok(kept(Outcome::Unchanged));
         }
         let begins = self.options.late == Late::Begin && !wanted.edits;
@@ -394,15 +401,21 @@ impl<S: Store> Shared<S> {
         changes: &Changes,
         renewed: Option<&SessionId>,
     ) -> Result<Option<Update>> {
-        let data = self.changed_data(found, changes)?;
         let stored = found.record.id;
         let secured = || stored.is_legacy().then(|| found.id.private());
         let new_id = renewed.map(SessionId::private).or_else(secured);
+        let row = new_id.unwrap_or_else(|| stored.private());
+        let mut data = self.changed_data(found, changes, &row)?;
+        // What is good in the old row alone is written anew. Securing a legacy row is no move.
+        let moves = renewed.is_some() && self.codec.is_bound();
+        if data.is_none() && moves && found.record.data.is_some() {
+            data = Some(found.document(&*self.codec)?.encode_row(&row, changes)?);
+        }
         if data.is_none() && new_id.is_none() {
             return Ok(None);
         }
-        let guarded =
-            data.is_some() && !changes.is_cleared() && self.options.policy != Policy::LastWriteWins;
+        let overwrites = self.options.policy == Policy::LastWriteWins && !changes.is_empty();
+        let guarded = data.is_some() && !changes.is_cleared() && !overwrites;
         Ok(Some(Update {
             guard: if guarded { Guard::Data(found.record.data.clone()) } else { Guard::Off },
             // Re-keying a legacy row is no use of the session.
@@ -416,15 +429,20 @@ impl<S: Store> Shared<S> {
         }))
     }
 
-    /// The row's data with the changes in it, or `None` if they change nothing.
-    fn changed_data(&self, found: &mut Found<'_>, changes: &Changes) -> Result<Option<Bytes>> {
+    /// The data with the changes in it, for this row, or `None` if they change nothing.
+    fn changed_data(
+        &self,
+        found: &mut Found<'_>,
+        changes: &Changes,
+        row: &PrivateId,
+    ) -> Result<Option<Bytes>> {
         if changes.is_empty() {
             return Ok(None);
         }
         // What replaces everything need not be able to read what it replaces.
         let document = match found.document(&*self.codec) {
             Err(fault) if changes.is_cleared() && fault.is_decode() => {
-                return self.codec.open(None)?.encode(changes).map(Some);
+                return self.codec.open(None)?.encode_row(row, changes).map(Some);
             }
             opened => opened?,
         };
@@ -432,7 +450,12 @@ impl<S: Store> Shared<S> {
             Err(fault) if changes.is_cleared() && fault.is_decode() => true,
             altered => altered?,
         };
-        if altered { document.encode(changes).map(Some) } else { Ok(None) }
+        if altered { document.encode_row(row, changes).map(Some) } else { Ok(None) }
+    }
+
+    fn changes_nothing(&self, found: &mut Found<'_>, changes: &Changes) -> Result<bool> {
+        let row = found.record.id.private();
+        self.changed_data(found, changes, &row).map(|data| data.is_none())
     }
 
     /// A loaded, unchanged session costs no SQL, but a touch now and then under an idle timeout.
@@ -458,6 +481,11 @@ impl Wanted<'_> {
         matches!(self.action, Action::Keep | Action::Rotate)
     }
 
+    /// What it is called when others have changed the row: of a new id alone nothing was merged.
+    fn merged(&self) -> Outcome {
+        if self.changes.is_empty() { Outcome::Saved } else { Outcome::Merged }
+    }
+
     fn renews(&self) -> bool {
         matches!(self.action, Action::Renew | Action::Rotate)
     }
@@ -467,7 +495,7 @@ impl Found<'_> {
     fn document(&mut self, codec: &dyn Codec) -> Result<&dyn Document> {
         let document = match self.document.take() {
             Some(document) => document,
-            None => codec.open(self.record.data.clone())?,
+            None => codec.open_row(&self.record.id.private(), self.record.data.clone())?,
         };
         Ok(&**self.document.insert(document))
     }

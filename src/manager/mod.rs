@@ -157,7 +157,8 @@ impl<S: Store> Shared<S> {
     async fn snapshot(&self, old: &PrivateId, mut record: Record) -> Result<Loaded> {
         let Some((successor, live)) = self.living(old).await? else { return Ok(Loaded::Missing) };
         if live.data != record.data {
-            let (live, before) = (self.codec.open(live.data)?, self.codec.open(record.data)?);
+            let live = self.codec.open_row(&successor, live.data)?;
+            let before = self.codec.open_row(old, record.data)?;
             let mut lost = Changes::new();
             for key in before.keys() {
                 if live.get(key)?.is_none() {

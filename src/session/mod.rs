@@ -499,10 +499,12 @@ impl State {
     fn document(&mut self, backend: &dyn Backend) -> Result<&dyn Document> {
         let document = match self.document.take() {
             Some(document) => document,
-            None => {
-                let data = self.loaded.record().and_then(|record| record.data.clone());
-                backend.codec().open(data)?
-            }
+            None => match self.loaded.record() {
+                Some(record) => {
+                    backend.codec().open_row(&record.id.private(), record.data.clone())?
+                }
+                None => backend.codec().open(None)?,
+            },
         };
         Ok(&**self.document.insert(document))
     }

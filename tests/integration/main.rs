@@ -6,6 +6,8 @@
 mod admin;
 mod codec;
 mod conformance;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod harness;
 mod hostile;
 mod http;

@@ -43,7 +43,7 @@ async fn stats_count_what_is_there(place: Place) {
     assert_eq!((&stats["expired"], &stats["unsecured"]), (&30.into(), &1.into()));
     assert_eq!(
         stats["formats"],
-        serde_json::json!({"marshal": 30, "json": 20, "empty": 1, "other": 1})
+        serde_json::json!({"marshal": 30, "json": 20, "encrypted": 0, "empty": 1, "other": 1})
     );
     assert_eq!(
         (&stats["largest"], &stats["bytes"]),

@@ -5,6 +5,10 @@ use super::support::Random;
 #[allow(unreachable_pub)] // Public to the fuzz targets.
 #[path = "../../../fuzz/src/base64.rs"]
 mod base64;
+#[cfg(feature = "encryption")]
+#[allow(unreachable_pub)] // Public to the fuzz targets.
+#[path = "../../../fuzz/src/encrypted.rs"]
+mod encrypted;
 #[allow(unreachable_pub)] // Public to the fuzz targets.
 #[path = "../../../fuzz/src/json.rs"]
 mod json;
@@ -49,4 +53,10 @@ fn base64_seeds() {
 #[test]
 fn json_seeds() {
     replay("json", json::run);
+}
+
+#[cfg(feature = "encryption")]
+#[test]
+fn encrypted_seeds() {
+    replay("encrypted", encrypted::run);
 }

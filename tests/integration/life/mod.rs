@@ -5,7 +5,7 @@ mod clock;
 mod gate;
 mod grace;
 mod model;
-mod place;
+pub(crate) mod place;
 pub(crate) mod rails;
 mod schedule;
 mod trim;

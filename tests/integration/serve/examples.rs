@@ -44,7 +44,7 @@ async fn counts_visits(name: &str) -> Option<(tempfile::TempDir, Server)> {
 }
 
 /// Examples lie beside the folder of test programs; `cargo test` builds them, `--test` does not.
-fn built(name: &str) -> Option<PathBuf> {
+pub(super) fn built(name: &str) -> Option<PathBuf> {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent()?.parent()?.join("examples").join(name);
     program.exists().then_some(program)

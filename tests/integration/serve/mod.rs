@@ -9,5 +9,7 @@ mod mysql;
 mod page;
 mod postgres;
 mod process;
+#[cfg(feature = "encryption")]
+mod rails;
 mod start;
 mod trouble;

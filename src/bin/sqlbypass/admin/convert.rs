@@ -2,7 +2,8 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use sqlbypass::admin::{self, ConvertOptions, ConvertReport, Target};
+use sqlbypass::admin::{self, ConvertOptions, ConvertReport, EncryptOptions};
+use sqlbypass::{AnyStore, Error, Recrypt};
 
 use super::database::Database;
 use super::output::{answer, warn};
@@ -14,25 +15,49 @@ Examples:
   sqlbypass convert --to json --dry-run --database sqlite://app.db
   sqlbypass convert --to json --pause 20 --database postgres://app@db/shop
   sqlbypass convert --to marshal --serializer null --database mysql://app@db/shop
+  sqlbypass convert --encrypt --keys-file /etc/shop/session.keys --database postgres://app@db/shop
+  sqlbypass convert --rotate --keys-env SESSION_KEYS --database postgres://app@db/shop
 
 Let every service read both formats first (Rails: serializer hybrid). Symbols become strings and times
 text, as in Rails; a session with what JSON cannot say is listed by its row and left alone, unless
---lossy. With --serializer null, rows that are no Marshal are read as plain objects.";
+--lossy. With --serializer null, rows that are no Marshal are read as plain objects.
+
+To encrypt, let every service read plain and encrypted rows first, with the same keys; to decrypt, let
+them write plain rows; to rotate, let them read the new key. A row that no key opens is listed.";
 
 /// Re-encode the data of every session, beside live traffic
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The format that is wanted
-    #[arg(long, value_enum)]
-    to: Wanted,
+    #[command(flatten)]
+    target: Target,
     /// Also convert what JSON has no counterpart for: bytes, NaN, Ruby's objects
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["encrypt", "decrypt", "rotate"])]
     lossy: bool,
+    /// The column takes JSON alone, which MariaDB's json does not tell: encrypt to a JSON string
+    #[arg(long, conflicts_with_all = ["to", "decrypt"])]
+    json_column: bool,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
     database: Database,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Target {
+    /// The format that is wanted
+    #[arg(long, value_enum)]
+    to: Option<Wanted>,
+    /// Encrypt what is plain, with the first of the keys
+    #[arg(long)]
+    encrypt: bool,
+    /// Decrypt what is encrypted
+    #[arg(long)]
+    decrypt: bool,
+    /// Encrypt with the first of the keys what another one has encrypted
+    #[arg(long)]
+    rotate: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,10 +68,12 @@ enum Wanted {
 
 /// Converts and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let own = ConvertOptions::new(match options.to {
-        Wanted::Json => Target::Json,
-        Wanted::Marshal => Target::Marshal,
-    });
+    let wanted = match options.target.to {
+        Some(Wanted::Json) => admin::Target::Json,
+        Some(Wanted::Marshal) => admin::Target::Marshal,
+        None => return encrypt(options),
+    };
+    let own = ConvertOptions::new(wanted);
     let convert = ConvertOptions {
         from: options.database.serializer,
         lossy: options.lossy,
@@ -54,32 +81,49 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         dry_run: options.pace.dry_run,
         ..own
     };
-    block_on(work(options, &convert))
+    block_on(work(options, async |store, watcher| {
+        admin::convert(store, &convert, watcher.watch()).await
+    }))
 }
 
-async fn work(options: &Options, convert: &ConvertOptions) -> Result<(), Failure> {
+fn encrypt(options: &Options) -> Result<(), Failure> {
+    let to = match &options.target {
+        target if target.encrypt => Recrypt::Encrypt,
+        target if target.decrypt => Recrypt::Decrypt,
+        _ => Recrypt::Rotate,
+    };
+    let keys = options.database.keys()?.ok_or_else(|| {
+        Failure::Usage("which keys? name them by --keys-file or --keys-env".into())
+    })?;
+    let own = EncryptOptions::new(to, keys);
+    let encrypt =
+        EncryptOptions { pace: options.pace.pace(), dry_run: options.pace.dry_run, ..own };
+    block_on(work(options, async |store, watcher| {
+        admin::encrypt(store, &encrypt, watcher.watch()).await
+    }))
+}
+
+async fn work(
+    options: &Options,
+    convert: impl AsyncFnOnce(&AnyStore, &mut Watcher) -> Result<ConvertReport, Error>,
+) -> Result<(), Failure> {
     let store = options.database.open().await?;
-    let format = options.database.format;
-    let mut watcher = Watcher::start("converted", format)?;
-    let report = admin::convert(&store, convert, watcher.watch()).await;
+    let mut watcher = Watcher::start("converted", options.database.format)?;
+    let report = convert(&store, &mut watcher).await;
     watcher.end();
     let report = report?;
     store.close().await?;
-    tell(options, convert, &report)?;
+    tell(options, &report)?;
     check(report.ended)?;
     if report.refused > 0 || report.busy > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 
-fn tell(
-    options: &Options,
-    convert: &ConvertOptions,
-    report: &ConvertReport,
-) -> Result<(), Failure> {
+fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
     for refusal in &report.refusals {
         warn(&format!("row {} is left as it is: {}", refusal.row, refusal.problem));
     }
     let (words, word) = ending(report.ended);
-    let verb = if convert.dry_run { "would convert" } else { "converted" };
+    let verb = if options.pace.dry_run { "would convert" } else { "converted" };
     let mut text = format!(
         "{verb} {} of {} sessions, {} need no conversion",
         report.converted, report.seen, report.already
@@ -108,7 +152,7 @@ fn tell(
         "busy": report.busy,
         "gone": report.gone,
         "ended": word,
-        "dry_run": convert.dry_run,
+        "dry_run": options.pace.dry_run,
     });
     answer(options.database.format, &text, &json)
 }

@@ -1,10 +1,14 @@
 //! Which table, in which database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sqlbypass::{AnyBuilder, AnyStore, Serializer, SqliteStore, Table};
+use sqlbypass::{
+    AnyBuilder, AnyStore, Codec, Encrypted, Keys, Plain, Serializer, SqliteStore, Table,
+};
 
+use super::keys::KeyOptions;
 use crate::failure::Failure;
 
 /// A service has five seconds; a task can wait.
@@ -33,6 +37,8 @@ pub(crate) struct Database {
     /// What Rails calls the serializer: marshal, json, hybrid or null
     #[arg(long, default_value = "hybrid")]
     pub(super) serializer: Serializer,
+    #[command(flatten)]
+    keys: KeyOptions,
     /// How to answer
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
@@ -84,6 +90,19 @@ impl Database {
     /// Settings as a service has them.
     pub(super) fn for_a_service(&self) -> Result<AnyBuilder, Failure> {
         Ok(AnyStore::url(&self.database).map_err(Failure::usage)?.deadline(DEADLINE))
+    }
+
+    /// The keys, where they are named.
+    pub(super) fn keys(&self) -> Result<Option<Keys>, Failure> {
+        self.keys.read()
+    }
+
+    /// What reads the data; with keys also what is encrypted.
+    pub(super) fn codec(&self) -> Result<Arc<dyn Codec>, Failure> {
+        Ok(match self.keys()? {
+            Some(keys) => Arc::new(Encrypted::new(self.serializer, keys).plain(Plain::Read)),
+            None => self.serializer.codec()?,
+        })
     }
 
     /// Opens a table that is there.

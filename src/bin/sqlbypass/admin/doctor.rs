@@ -38,7 +38,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
     let wanted = DoctorOptions {
-        serializer: options.database.serializer,
+        codec: Some(options.database.codec()?),
         rows: !options.no_rows,
         ..DoctorOptions::default()
     };

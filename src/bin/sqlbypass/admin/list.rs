@@ -34,11 +34,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
+    let codec = Some(options.database.codec()?);
     let store = options.database.open().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
-    let serializer = options.database.serializer;
-    let wanted = ListOptions { limit: options.limit, serializer, ..ListOptions::default() };
+    let wanted = ListOptions { limit: options.limit, codec, ..ListOptions::default() };
     let listed = admin::list(&store, &wanted, watcher.watch()).await;
     watcher.end();
     let listed = listed?;

@@ -70,6 +70,8 @@ fn json(options: &Options, stats: &Stats) -> serde_json::Value {
         stats.days.iter().map(|(time, rows)| json!({"day": day(*time), "rows": rows})).collect();
     let formats: serde_json::Map<_, _> =
         stats.formats.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
+    let keys: serde_json::Map<_, _> =
+        stats.keys.iter().map(|(id, rows)| (id.clone(), json!(rows))).collect();
     json!({
         "rows": stats.rows,
         "live": stats.rows - stats.expired,
@@ -80,6 +82,7 @@ fn json(options: &Options, stats: &Stats) -> serde_json::Value {
         "largest": stats.largest,
         "sizes": sizes,
         "formats": formats,
+        "keys": keys,
         "days": days,
         "ended": ending(stats.ended).1,
     })
@@ -103,6 +106,7 @@ fn text(options: &Options, stats: &Stats) -> String {
     }
     let named = stats.formats.iter().map(|(name, rows)| ((*name).to_owned(), *rows));
     section(&mut lines, "Formats", named.filter(|(_, rows)| *rows > 0).collect());
+    section(&mut lines, "Encrypted by key", stats.keys.clone());
     let sizes = stats.sizes.iter().map(|(up_to, rows)| (format!("≤ {}", bytes(*up_to)), *rows));
     section(&mut lines, "Sizes", sizes.collect());
     let last = stats.days.len().saturating_sub(DAYS);

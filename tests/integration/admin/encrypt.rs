@@ -1,0 +1,207 @@
+//! A table goes into encryption, from key to key, and out again.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlbypass::{Encrypted, Hybrid, Key, Keys, Plain, SessionManager};
+
+use super::place::{OLD, Place, now, private, raw, said};
+use crate::promises::new_id;
+
+crate::admin::everywhere!(
+    in_over_and_out_again,
+    it_may_be_killed_and_run_again,
+    writers_beside_it_lose_nothing,
+    tools_know_the_envelope,
+);
+
+/// `{"a"=>1}`.
+const MARSHAL: &str = "BAh7BkkiBmEGOgZFVGkG\n";
+const JSON: &str = r#"{"value":{"a":1}}"#;
+const OLD_KEY: &str = "sentinel:6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b";
+const NEW_KEY: &str = "k2:bGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGw=";
+
+/// The program's answer to these arguments with these keys, one a line.
+async fn with(place: &Place, keys: &[&str], code: i32, arguments: &str) -> serde_json::Value {
+    let file = place.folder.path().join("keys");
+    std::fs::write(&file, keys.join("\n")).unwrap();
+    place.json_of(code, &format!("{arguments} --keys-file {}", file.display())).await
+}
+
+fn key(line: &str) -> Key {
+    let (id, secret) = line.split_once(':').unwrap();
+    Key::parse(id, secret).unwrap()
+}
+
+async fn encrypted(place: &Place, by: &str) -> u64 {
+    place.count(&format!("data LIKE 'sbe1.{by}.%'")).await
+}
+
+async fn in_over_and_out_again(place: Place) {
+    place.store().await.close().await.unwrap();
+    let mut rows: Vec<_> = (0..230).map(|_| (private(), MARSHAL, OLD, OLD)).collect();
+    rows.push((raw(), JSON, OLD, OLD));
+    rows.push((private(), "", OLD, OLD));
+    place.put(&rows).await;
+    let times = place.column("SELECT updated_at FROM sessions").await;
+    let before = place.column("SELECT data FROM sessions").await;
+
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt --dry-run").await;
+    assert_eq!((&report["converted"], encrypted(&place, "%").await), (&json!(231), 0));
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
+    assert_eq!((&report["converted"], &report["already"]), (&json!(231), &json!(1)));
+    assert_eq!(encrypted(&place, "sentinel").await, 231);
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
+    assert_eq!((&report["converted"], &report["already"]), (&json!(0), &json!(232)));
+
+    // The raw row is encrypted for the id that an upgrade gives it.
+    assert_eq!(place.json("upgrade").await["upgraded"], 1);
+    // Who lacks a key, or finds a row moved, says which rows and leaves them.
+    let refused = with(&place, &[NEW_KEY], 1, "convert --rotate").await;
+    assert_eq!(refused["refused"], 231);
+    let first = "(SELECT * FROM (SELECT min(id) FROM sessions) AS a)";
+    let second = "(SELECT * FROM (SELECT min(id) + 1 FROM sessions) AS b)";
+    let row = place.column("SELECT min(id) FROM sessions").await.remove(0);
+    let kept =
+        place.column(&format!("SELECT data FROM sessions WHERE id = {first}")).await.remove(0);
+    let moved = format!(
+        "UPDATE sessions SET data = (SELECT data FROM (SELECT data FROM sessions WHERE id = {second}) AS c) WHERE id = {first}"
+    );
+    place.sql(&moved).await;
+    for (keys, task) in [
+        (&[OLD_KEY][..], "convert --encrypt"),
+        (&[NEW_KEY, OLD_KEY][..], "convert --rotate --dry-run"),
+        (&[OLD_KEY][..], "convert --decrypt --dry-run"),
+    ] {
+        let refused = with(&place, keys, 1, task).await;
+        assert_eq!(refused["refused"], 1, "{task}");
+        assert_eq!(refused["refusals"][0]["row"], row.as_str());
+        let problem = refused["refusals"][0]["problem"].as_str().unwrap();
+        assert!(problem.contains("its seal does not fit"), "{problem}");
+    }
+    place.sql(&format!("UPDATE sessions SET data = '{kept}' WHERE id = {first}")).await;
+
+    let report = with(&place, &[NEW_KEY, OLD_KEY], 0, "convert --rotate").await;
+    assert_eq!((&report["converted"], encrypted(&place, "k2").await), (&json!(231), 231));
+    let report = with(&place, &[NEW_KEY], 0, "convert --decrypt").await;
+    assert_eq!(report["converted"], 231);
+    assert_eq!(place.column("SELECT data FROM sessions").await, before, "byte for byte");
+    assert_eq!(place.column("SELECT updated_at FROM sessions").await, times);
+}
+
+async fn it_may_be_killed_and_run_again(place: Place) {
+    place.store().await.close().await.unwrap();
+    let now = now();
+    let rows: Vec<_> = (0..600).map(|_| (private(), MARSHAL, &*now, &*now)).collect();
+    place.put(&rows).await;
+    let file = place.folder.path().join("keys");
+    std::fs::write(&file, OLD_KEY).unwrap();
+    let task = format!("convert --encrypt --batch 25 --pause 30 --keys-file {}", file.display());
+    let mut child = place.start(&task, "data LIKE 'sbe1.%'", |rows| rows >= 25).await;
+    child.kill().await.unwrap();
+    let done = encrypted(&place, "%").await;
+    assert!(done < 600, "it was too late to kill it");
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
+    assert_eq!(report["converted"], 600 - done);
+    assert_eq!(encrypted(&place, "%").await, 600);
+}
+
+/// Requests that count in their sessions, and renew them, while the table goes in, over and out.
+async fn writers_beside_it_lose_nothing(place: Place) {
+    let store = place.store().await;
+    let now = now();
+    let ids: Vec<_> = (0..3).map(|_| new_id()).collect();
+    let mut rows: Vec<_> = (0..150).map(|_| (private(), MARSHAL, &*now, &*now)).collect();
+    rows.extend(ids.iter().map(|id| (id.private().as_str().to_owned(), MARSHAL, &*now, &*now)));
+    place.put(&rows).await;
+    let keys = Keys::new(key(NEW_KEY)).reads(key(OLD_KEY)).unwrap();
+    let manager = |plain| {
+        let codec = Encrypted::new(Hybrid::default(), keys.clone()).plain(plain);
+        SessionManager::new(store.clone(), codec)
+    };
+    let mut writers = Vec::new();
+    for mut id in ids {
+        let manager = manager(Plain::Read);
+        writers.push(tokio::spawn(async move {
+            for round in 1..=60_i64 {
+                let session = manager.session(Some(id.clone()));
+                assert_eq!(session.get::<i64>("a").await.unwrap(), Some(round));
+                session.insert("a", round + 1).unwrap();
+                if round % 10 == 0 {
+                    session.renew().unwrap();
+                }
+                session.commit().await.unwrap();
+                id = session.id().await.unwrap().unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            id
+        }));
+    }
+    for task in ["--encrypt", "--rotate", "--decrypt", "--encrypt"] {
+        let task = format!("convert {task} --batch 50");
+        let report = with(&place, &[NEW_KEY, OLD_KEY], 0, &task).await;
+        assert_eq!(report["refused"], 0, "{report}");
+    }
+    let mut ids = Vec::new();
+    for writer in writers {
+        ids.push(writer.await.unwrap());
+    }
+    with(&place, &[NEW_KEY, OLD_KEY], 0, "convert --encrypt").await;
+    assert_eq!(encrypted(&place, "%").await, 153);
+    for id in ids {
+        let session = manager(Plain::Refuse).session(Some(id));
+        assert_eq!(session.get::<i64>("a").await.unwrap(), Some(61));
+    }
+}
+
+async fn tools_know_the_envelope(place: Place) {
+    place.store().await.close().await.unwrap();
+    let now = now();
+    let user = r#"{"value":{"warden.user.user.key":[[42],"$2a$11$abcdefghijklmnopqrstuu"]}}"#;
+    place.put(&[(private(), user, &*now, &*now)]).await;
+    with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
+    place.put(&[(private(), JSON, &*now, &*now)]).await;
+    let row = place.column("SELECT min(id) FROM sessions").await.remove(0);
+
+    let stats = place.json("stats").await;
+    assert_eq!((&stats["formats"]["encrypted"], &stats["formats"]["json"]), (&json!(1), &json!(1)));
+    assert_eq!(stats["keys"], json!({"sentinel": 1}));
+    let doctor = place.json_of(1, "doctor").await.to_string();
+    assert!(doctor.contains("it is encrypted with the key sentinel"), "{doctor}");
+    assert!(doctor.contains("1 rows are encrypted and 1 are not"), "{doctor}");
+    // The server may have settings of a test's.
+    let file = place.folder.path().join("keys");
+    let doctor = said(&place.run(&format!("doctor --keys-file {}", file.display())).await);
+    assert!(doctor.contains("1 rows are encrypted and 1 are not"), "{doctor}");
+    assert!(!doctor.contains("cannot be decoded"), "{doctor}");
+    let shown = place.run(&format!("show --row {row}")).await;
+    assert!(said(&shown).contains("give the keys"), "{}", said(&shown));
+    let shown = with(&place, &[OLD_KEY], 0, &format!("show --row {row}")).await;
+    assert_eq!(shown["data"]["warden.user.user.key"][0], json!([42]));
+    let listed = with(&place, &[OLD_KEY], 0, "list").await["sessions"].to_string();
+    assert!(listed.contains(r#""user":"42""#), "{listed}");
+}
+
+/// Keys that cannot be read are wrong use, and nothing of them is said.
+#[tokio::test]
+async fn keys_are_read_from_a_file_or_a_variable_and_never_said() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let secret = OLD_KEY.split_once(':').unwrap().1;
+    for (task, keys, code) in [
+        ("convert --encrypt --keys-env SESSION_KEYS", OLD_KEY, 0),
+        ("convert --encrypt", OLD_KEY, 2),
+        ("convert --encrypt --keys-env NONE_OF_THIS", OLD_KEY, 2),
+        ("convert --encrypt --keys-file none", OLD_KEY, 2),
+        ("convert --encrypt --rotate --keys-env SESSION_KEYS", OLD_KEY, 2),
+        ("convert --encrypt --lossy --keys-env SESSION_KEYS", OLD_KEY, 2),
+        ("convert --keys-env SESSION_KEYS", OLD_KEY, 2),
+        ("convert --encrypt --keys-env SESSION_KEYS", &OLD_KEY[..40], 2),
+        ("show --row 1 --keys-env SESSION_KEYS", &OLD_KEY.replace(':', " "), 2),
+    ] {
+        let output = place.command(task).env("SESSION_KEYS", keys).output().await.unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{task}: {said}");
+        assert!(!said.contains(&secret[..16]), "{task}: {said}");
+    }
+}
