@@ -162,7 +162,7 @@ impl Keys {
     /// let keys = Keys::parse("
     ///     # made in November
     ///     2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0ISEhISE=
-    ///     2026-05:6f6c646f6c646f6c646f6c646f6c646f6c646f6c646f6c646f6c646f6c646f6c
+    ///     2026-05:6f6c64206b65796f6c64206b65796f6c64206b65796f6c64206b657921212121
     /// ")?;
     /// assert_eq!(keys.ids().next(), Some("2026-11"));
     /// # Ok::<(), sqlbypass::Error>(())
