@@ -160,7 +160,6 @@ impl Keys {
     /// use sqlbypass::Keys;
     ///
     /// let keys = Keys::parse("
-    ///     # made in November
     ///     2026-11:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0ISEhISE=
     ///     2026-05:6f6c64206b65796f6c64206b65796f6c64206b65796f6c64206b657921212121
     /// ")?;
