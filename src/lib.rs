@@ -35,7 +35,7 @@ pub mod internals {
 #[cfg(feature = "tower-sessions")]
 pub use self::tower_sessions::TowerSessions;
 pub use codec::{
-    Changes, Codec, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
+    Changes, Codec, Content, Custom, Document, Hybrid, Json, JsonString, Marshal, Null, Serializer,
 };
 #[cfg(feature = "encryption")]
 pub use codec::{Encrypted, Key, Keys, Plain, Recrypt};
@@ -49,12 +49,13 @@ pub use http::{
     SessionService,
 };
 pub use id::{LegacyId, PrivateId, SessionId, StoredId};
-pub use manager::{Late, ManagerOptions, Merges, Policy, SessionManager};
+pub use manager::{Late, ManagerOptions, Merges, Policy, SessionManager, Users};
 #[cfg(feature = "mysql")]
 pub use mysql_async;
 pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
-    Expiry, Filter, Guard, Insert, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update,
+    Expiry, Filter, Guard, Insert, Lookup, Owner, Record, Row, RowKey, Save, Saved, Scan, Still,
+    Timeouts, Update,
 };
 #[cfg(feature = "sqlite")]
 pub use rusqlite;

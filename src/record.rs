@@ -39,6 +39,18 @@ impl Lookup {
         Self { legacy: id.legacy(), ..Self::new(id) }
     }
 
+    /// Looks for the row that is stored under this id, or its session's private one.
+    pub(crate) fn stored(id: StoredId) -> Option<Self> {
+        let timeouts = Timeouts::default();
+        match id {
+            StoredId::Private(private) => Some(Self { private, legacy: None, timeouts }),
+            StoredId::Legacy(legacy) => {
+                let public = SessionId::parse(legacy.as_bytes())?;
+                Some(Self { private: public.private(), legacy: Some(legacy), timeouts })
+            }
+        }
+    }
+
     /// Leaves out rows past these timeouts.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
@@ -102,6 +114,8 @@ pub struct Insert {
     pub data: Bytes,
     /// How long it lives, where the table has an expiry column; `None` for ever.
     pub expires_in: Option<Duration>,
+    /// Whose it is, where the table has the column of users.
+    pub owner: Owner,
 }
 
 /// A change of the row that was found under `id`.
@@ -121,6 +135,9 @@ pub struct Update {
     pub touch: bool,
     /// What becomes of the expiry column, where the table has one.
     pub expiry: Expiry,
+    /// Whose it is now, where the table has the column of users. `None` leaves the column alone;
+    /// so does [`Owner::Unknown`], the default, unless data is written.
+    pub owner: Option<Owner>,
     /// A row past one of these is gone.
     pub timeouts: Timeouts,
 }
@@ -132,6 +149,61 @@ pub enum Guard {
     Off,
     /// The row still holds this data (`None`: NULL).
     Data(Option<Bytes>),
+}
+
+/// Whose session a row is, as the optional column of users has it. `Debug` does not show who it is.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// NULL: nobody has looked at the data, for instance since Rails wrote the row.
+    #[default]
+    Unknown,
+    /// The empty text: the data names no user.
+    Nobody,
+    /// The user that the data names: at most 255 bytes of text, none of them NUL.
+    User(Box<str>),
+}
+
+impl Owner {
+    /// The longest name of a user that the column takes, in bytes.
+    const MAX: usize = 255;
+
+    /// The owner of data in which this user is signed in. A name that the column cannot hold is
+    /// `Unknown`, which is looked up in the data.
+    pub fn of(user: Option<&str>) -> Self {
+        match user {
+            None | Some("") => Self::Nobody,
+            Some(user) if user.len() > Self::MAX || user.contains('\0') => Self::Unknown,
+            Some(user) => Self::User(user.into()),
+        }
+    }
+
+    /// The user, if it is one.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Unknown | Self::Nobody => None,
+        }
+    }
+
+    /// What the column holds: NULL, the empty text, or the user.
+    #[cfg(feature = "_sql")]
+    pub(crate) fn stored(&self) -> Option<&[u8]> {
+        match self {
+            Self::Unknown => None,
+            Self::Nobody => Some(b""),
+            Self::User(user) => Some(user.as_bytes()),
+        }
+    }
+
+    /// Reads what the column holds.
+    #[cfg(feature = "_sql")]
+    pub(crate) fn from_stored(stored: Option<&[u8]>) -> Self {
+        match stored.map(String::from_utf8_lossy) {
+            None => Self::Unknown,
+            Some(text) if text.is_empty() => Self::Nobody,
+            Some(text) => Self::User(text.into()),
+        }
+    }
 }
 
 /// What a save does to the expiry column.
@@ -146,6 +218,13 @@ pub enum Expiry {
     Never,
 }
 
+impl Insert {
+    /// A row that lives for ever and is nobody's that is known.
+    pub fn new(id: PrivateId, data: impl Into<Bytes>) -> Self {
+        Self { id, data: data.into(), expires_in: None, owner: Owner::Unknown }
+    }
+}
+
 impl Update {
     /// An unconditional update that changes nothing yet but `updated_at`.
     pub fn new(id: StoredId) -> Self {
@@ -157,6 +236,7 @@ impl Update {
             restart: false,
             touch: true,
             expiry: Expiry::Keep,
+            owner: Some(Owner::Unknown),
             timeouts: Timeouts::default(),
         }
     }
@@ -178,6 +258,14 @@ impl Update {
         self.new_id = Some(new_id);
         self
     }
+
+    /// Whose it is from now on, if that is written.
+    pub fn written_owner(&self) -> Option<&Owner> {
+        match &self.owner {
+            Some(Owner::Unknown) if self.data.is_none() => None,
+            owner => owner.as_ref(),
+        }
+    }
 }
 
 impl fmt::Debug for Insert {
@@ -196,6 +284,16 @@ impl fmt::Debug for Update {
             .field("touch", &self.touch)
             .field("expiry", &self.expiry)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "Unknown",
+            Self::Nobody => "Nobody",
+            Self::User(_) => "User(..)",
+        })
     }
 }
 
@@ -258,8 +356,18 @@ pub struct Scan {
     pub limit: u32,
     /// Which rows; with both of its fields set a row matches by either.
     pub filter: Filter,
+    /// Only rows of this owner, by the column of users. A store without the column answers an
+    /// error, or all rows: whoever asks looks at their data too.
+    pub owner: Option<Owner>,
     /// Whether to read the data column too.
     pub with_data: bool,
+}
+
+impl Scan {
+    /// The first rows, without their data.
+    pub fn new(limit: u32) -> Self {
+        Self { after: None, limit, filter: Filter::default(), owner: None, with_data: false }
+    }
 }
 
 /// A row as tasks see it.
@@ -277,6 +385,19 @@ pub struct Row {
     pub created_at: Option<SystemTime>,
     /// When it was last saved or touched.
     pub updated_at: Option<SystemTime>,
+    /// What the column of users holds; `Unknown` where the table has none.
+    pub owner: Owner,
+}
+
+/// What a row must still be to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Still {
+    /// It has the id and the data that it was read with.
+    Unchanged,
+    /// It has the id that it was read with.
+    Named,
+    /// The column of users has the user that it was read with, whatever else has changed.
+    Owned,
 }
 
 impl fmt::Debug for Row {

@@ -16,6 +16,7 @@ pub(crate) enum Flag {
     CreatedAt,
     UpdatedAt,
     ExpiresAt,
+    UserColumn,
     Collated,
     IdKey,
     Tuned,
@@ -33,15 +34,19 @@ pub(crate) enum Flag {
     Payload,
     Age,
     Alone,
+    User,
+    Unknown,
+    Online,
     // What follows from the others.
     /// A row may be past something: a timeout that is on, or its own expiry.
     Timed,
 }
 
-const FLAGS: [(&str, Flag); 20] = [
+const FLAGS: [(&str, Flag); 24] = [
     ("created_at", Flag::CreatedAt),
     ("updated_at", Flag::UpdatedAt),
     ("expires_at", Flag::ExpiresAt),
+    ("user_column", Flag::UserColumn),
     ("collated", Flag::Collated),
     ("id_key", Flag::IdKey),
     ("tuned", Flag::Tuned),
@@ -58,6 +63,9 @@ const FLAGS: [(&str, Flag); 20] = [
     ("payload", Flag::Payload),
     ("age", Flag::Age),
     ("alone", Flag::Alone),
+    ("user", Flag::User),
+    ("unknown", Flag::Unknown),
+    ("online", Flag::Online),
     ("timed", Flag::Timed),
 ];
 
@@ -74,7 +82,7 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
-    fn has(self, flag: Flag) -> bool {
+    pub(crate) fn has(self, flag: Flag) -> bool {
         self.0 & (1 << flag as u16) != 0
     }
 
@@ -106,6 +114,7 @@ pub(crate) enum Param {
     NewId,
     Data,
     GuardData,
+    User,
     StoredId,
     Now,
     IdleSince,
@@ -123,18 +132,21 @@ pub(crate) enum Param {
     NewIds,
     Datas,
     Guards,
+    Users,
 }
 
-const PARAMS: [(&str, Param); 21] = [
+const PARAMS: [(&str, Param); 23] = [
     ("ids", Param::Ids),
     ("new_ids", Param::NewIds),
     ("datas", Param::Datas),
     ("guards", Param::Guards),
+    ("users", Param::Users),
     ("id", Param::Id),
     ("legacy", Param::Legacy),
     ("new_id", Param::NewId),
     ("data", Param::Data),
     ("guard", Param::GuardData),
+    ("user", Param::User),
     ("now", Param::Now),
     ("idle_since", Param::IdleSince),
     ("born_since", Param::BornSince),

@@ -26,6 +26,7 @@ pub struct Table {
     primary_key: Option<String>,
     session_id: String,
     data: String,
+    user: Option<String>,
     layout: Layout,
 }
 
@@ -49,6 +50,7 @@ impl Default for Table {
             primary_key: None,
             session_id: "session_id".into(),
             data: "data".into(),
+            user: None,
             layout: Layout::default(),
         }
     }
@@ -98,6 +100,20 @@ impl Table {
         Ok(self)
     }
 
+    /// Names the optional column of users, usually `user_id`: whose session a row is, for
+    /// [`Users`](crate::Users). Without it no column is taken for that, whatever its name: an
+    /// application may have one of its own.
+    ///
+    /// A table that lacks the column works as well; users are then found by reading every row.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, too long, or holds a NUL.
+    pub fn user_column(mut self, name: impl Into<String>) -> Result<Self> {
+        self.user = Some(checked(name.into())?);
+        Ok(self)
+    }
+
     /// Chooses the layout of a table that is made.
     #[must_use]
     pub fn with_layout(mut self, layout: Layout) -> Self {
@@ -129,6 +145,11 @@ impl Table {
     pub fn data(&self) -> &str {
         &self.data
     }
+
+    /// The name that was given to the column of users, if any.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
 }
 
 /// What a table was found to have, when the store opened or was asked again.
@@ -143,6 +164,8 @@ pub struct Schema {
     pub updated_at: bool,
     /// Whether it has `expires_at`, the optional column of ours.
     pub expires_at: bool,
+    /// Whether it has the column of users that was named.
+    pub user: bool,
     /// The data column's declared type, in lower case.
     pub data_type: String,
     /// The most bytes the data column takes, where it has a limit.

@@ -107,7 +107,7 @@ impl<S: Store> SessionStore for TowerSessions<S> {
         for _ in 0..ID_TRIES {
             let (id, expires_in) = (private(&record.id)?, Some(rest(record)));
             let data = self.encode(&id, record).map_err(fault)?;
-            let insert = Insert { id, data, expires_in };
+            let insert = Insert { expires_in, ..Insert::new(id, data) };
             match self.0.store.save(&Save::Insert(insert)).await.map_err(fault)? {
                 Saved::Applied => return Ok(()),
                 Saved::Duplicate => record.id = Id::default(),

@@ -127,7 +127,7 @@ impl<S: Store + Clone + 'static> Subject for S {
             }
             Operation::Insert => {
                 let id = SessionId::generate().expect("randomness").private();
-                let insert = Insert { id, data: bed.data(n), expires_in: None };
+                let insert = Insert::new(id, bed.data(n));
                 let saved = self.save(&Save::Insert(insert)).await.expect("an insert");
                 assert_eq!(saved, Saved::Applied);
             }

@@ -5,12 +5,15 @@ use chrono::NaiveDateTime;
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromQueryResult, QueryOrder, QuerySelect};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
-use sqlbypass::{Error, Filter, Maintenance, PrivateId, Result, Row, RowKey, Saved, Scan, Schema};
+use sqlbypass::{
+    Error, Filter, Guard, Maintenance, Owner, PrivateId, Result, Row, RowKey, Saved, Scan, Schema,
+    Still,
+};
 
 use crate::OrmStore;
 use crate::entity::{Column, Entity};
 use crate::error::Doing;
-use crate::expressions::{data_size, filter, has_id, system_time};
+use crate::expressions::{data_size, filter, guard, has_id, system_time};
 use crate::migration::{INDEX_ID, Migrator};
 
 const TABLE: &str = "sessions";
@@ -39,6 +42,7 @@ impl From<Scanned> for Row {
             data: row.data.map(Bytes::from),
             created_at: Some(system_time(row.created_at)),
             updated_at: Some(system_time(row.updated_at)),
+            owner: Owner::Unknown,
         }
     }
 }
@@ -114,6 +118,20 @@ impl Maintenance for OrmStore {
             Some(0) => Saved::Gone,
             Some(_) => Saved::Applied,
         })
+    }
+
+    async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
+        let mut ended = Vec::with_capacity(rows.len());
+        for row in rows {
+            let unchanged = Guard::Data(row.data.clone());
+            let unchanged = guard(self.backend(), &unchanged).filter(|_| still == Still::Unchanged);
+            let statement = Entity::delete_many()
+                .filter(Column::Id.eq(key(&row.key)))
+                .filter(has_id(self.backend(), [&*row.stored_id]).add_option(unchanged));
+            let deleted = self.within(DELETING, statement.exec(self.connection())).await?;
+            ended.push(deleted.rows_affected > 0);
+        }
+        Ok(ended)
     }
 
     async fn clear(&self) -> Result<u64> {

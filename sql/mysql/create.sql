@@ -5,6 +5,8 @@ CREATE TABLE {table} (
   {data} mediumtext, -- if tuned
   {created_at} datetime(6) NOT NULL,
   {updated_at} datetime(6) NOT NULL,
+  {user} varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, -- if user_column
   UNIQUE INDEX {index_id} ({session_id}),
+  INDEX {index_user} ({user}), -- if user_column
   INDEX {index_updated} ({updated_at}) -- unless tuned
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4

@@ -6,8 +6,10 @@ SELECT
   CAST(NULL AS text), -- unless payload
   {created_at}, -- if created_at
   CAST(NULL AS timestamptz), -- unless created_at
-  {updated_at} -- if updated_at
-  CAST(NULL AS timestamptz) -- unless updated_at
+  {updated_at}, -- if updated_at
+  CAST(NULL AS timestamptz), -- unless updated_at
+  {user} -- if user_column
+  CAST(NULL AS text) -- unless user_column
 FROM {table}
 WHERE TRUE
   AND {key} > CAST(:after AS {key_type}) -- if after
@@ -15,5 +17,7 @@ WHERE TRUE
     OR {updated_at} <= {updated_start} - :idle_micros * interval '1 microsecond' -- if idle
     OR {created_at} <= {created_start} - :lifetime_micros * interval '1 microsecond' -- if lifetime
   ) -- if age
+  AND {user} = :user -- if user and user_column
+  AND {user} IS NULL -- if unknown and user_column
 ORDER BY {key}
 LIMIT :limit

@@ -4,6 +4,7 @@ UPDATE {table} SET
   {created_at} = {created_now}, -- if restart and created_at
   {updated_at} = {updated_now}, -- if touch and updated_at
   {expires_at} = {expires_now} + :expiry_micros * interval '1 microsecond', -- if expiry and expires_at
+  {user} = :user, -- if user and user_column
 WHERE {session_id} = :id
   AND {session_id_text} COLLATE "C" = :id -- if collated
   AND {data_guarded} IS NOT DISTINCT FROM :guard -- if guard

@@ -4,16 +4,19 @@ UPDATE {table} SET
   {created_at} = {created_now}, -- if restart and created_at
   {updated_at} = {updated_now}, -- if touch and updated_at
   {expires_at} = {expires_now} + :expiry_micros * interval '1 microsecond', -- if expiry and expires_at
+  {user} = change_user, -- if user and user_column
 FROM unnest(
     :ids,
     :new_ids, -- if rekey
     :datas, -- if data
     :guards, -- if guard
+    :users, -- if user and user_column
   ) WITH ORDINALITY AS change (
     change_id,
     change_new_id, -- if rekey
     change_data, -- if data
     change_guard, -- if guard
+    change_user, -- if user and user_column
     change_number
   )
 WHERE (SELECT set_config('lock_timeout', '{lock_bound}', TRUE)) IS NOT NULL

@@ -3,5 +3,6 @@ CREATE TABLE {table} (
   {session_id} varchar NOT NULL,
   {data} text,
   {created_at} datetime(6) NOT NULL,
-  {updated_at} datetime(6) NOT NULL
+  {updated_at} datetime(6) NOT NULL,
+  {user} varchar, -- if user_column
 )

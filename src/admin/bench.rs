@@ -188,7 +188,7 @@ async fn fill(
     for _ in 0..count {
         let id = SessionId::generate()?;
         let data = data(0, bytes);
-        inserts.push(Save::Insert(Insert { id: id.private(), data, expires_in: None }));
+        inserts.push(Save::Insert(Insert::new(id.private(), data)));
         ids.push(id);
     }
     let saved = store.save_all(&inserts).await?;

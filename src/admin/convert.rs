@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::walk::{Ended, Pace, RowName, Walk, Watch, lookup, patiently};
+use super::walk::{Ended, Pace, RowName, Walk, Watch, patiently};
 use crate::codec::{Conversion, Serializer};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
-use crate::record::{Guard, Row, Save, Saved, Update};
+use crate::record::{Guard, Lookup, Row, Save, Saved, Update};
 use crate::store::Maintenance;
 
 /// How often a row that changes all the time is read and converted anew.
@@ -129,11 +129,11 @@ pub(super) async fn rewrite_all<S: Maintenance>(
     while let Some(rows) = walk.next().await? {
         let before = report.converted;
         let mut changed = Vec::new();
-        for (at, row) in rows.iter().enumerate() {
+        for row in &rows {
             match step(&rewrite, row) {
-                Ok(Some(change)) => changed.push((walk.name(row, at), change)),
+                Ok(Some(change)) => changed.push((RowName::new(row), change)),
                 Ok(None) => report.already += 1,
-                Err(error) => report.refuse(walk.name(row, at), &error),
+                Err(error) => report.refuse(RowName::new(row), &error),
             }
         }
         if dry_run {
@@ -166,7 +166,7 @@ struct Change {
 impl Change {
     fn save(&self) -> Save {
         let guard = Guard::Data(Some(self.from.clone()));
-        let update = Update { guard, touch: false, ..Update::new(self.id) };
+        let update = Update { guard, touch: false, owner: None, ..Update::new(self.id) };
         Save::Update(update.data(self.to.clone()))
     }
 }
@@ -247,7 +247,7 @@ async fn anew<S: Maintenance>(
     rewrite: &impl Rewrite,
     id: StoredId,
 ) -> Result<Option<Change>> {
-    let Some(lookup) = lookup(id) else { return Ok(None) };
+    let Some(lookup) = Lookup::stored(id) else { return Ok(None) };
     let Some(record) = patiently!(store.find(&lookup))? else { return Ok(None) };
     let Some(data) = record.data.filter(|data| !data.is_empty()) else { return Ok(None) };
     let Some(to) = rewrite.run(Some(&record.id), &data)? else { return Ok(None) };

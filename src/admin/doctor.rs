@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::upgrade::is_secured;
-use super::walk::{Ended, Pace, Walk, Watch, open};
+use super::walk::{Ended, Pace, RowName, Walk, Watch, open};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Codec, Serializer};
 use crate::error::{Error, Result};
@@ -282,7 +282,7 @@ async fn rows<S: Maintenance>(
     let mut named: Vec<String> = Vec::new();
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
-        for (at, row) in rows.iter().enumerate() {
+        for row in &rows {
             unsecured += u64::from(!is_secured(&row.stored_id));
             tight += u64::from(schema.data_limit.is_some_and(|limit| row.size > limit / 5 * 4));
             if let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) {
@@ -291,7 +291,7 @@ async fn rows<S: Maintenance>(
             if let Err(error) = decodes(codec, row) {
                 broken += 1;
                 if named.len() < NAMED {
-                    named.push(format!("row {}: {error}", walk.name(row, at)));
+                    named.push(format!("row {}: {error}", RowName::new(row)));
                 }
             }
         }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::upgrade::is_secured;
-use super::walk::{Pace, RowName, Walk, Watch, lookup, open, patiently};
+use super::walk::{Pace, RowName, Walk, Watch, open, patiently};
 use crate::codec::{Codec, Document, Serializer};
 use crate::error::Result;
 use crate::id::StoredId;
 use crate::rails::WardenUser;
-use crate::record::Row;
+use crate::record::{Lookup, Row};
 use crate::store::Maintenance;
-use crate::value::{Value, ValueRef};
+use crate::value::ValueRef;
 
 /// What [`list`] is to show.
 #[derive(Clone, Debug)]
@@ -65,14 +65,13 @@ pub async fn list<S: Maintenance>(
     let mut latest: Vec<(RowName, Row)> = Vec::new();
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
     while let Some(rows) = walk.next().await? {
-        let named = rows.into_iter().enumerate().map(|(at, row)| (walk.name(&row, at), row));
-        latest.extend(named);
+        latest.extend(rows.into_iter().map(|row| (RowName::new(&row), row)));
         keep(&mut latest, options.limit);
     }
     let codec: &dyn Codec = options.codec.as_ref().map_or(&options.serializer, |codec| codec);
     let mut listed = Vec::with_capacity(latest.len());
     for (row, found) in latest {
-        let record = match StoredId::parse(found.stored_id.as_bytes()).and_then(lookup) {
+        let record = match StoredId::parse(found.stored_id.as_bytes()).and_then(Lookup::stored) {
             Some(lookup) => patiently!(store.find(&lookup))?,
             None => None,
         };
@@ -100,16 +99,7 @@ fn user(document: &dyn Document) -> Option<String> {
     document.keys().into_iter().find_map(|key| {
         let scope = key.strip_prefix("warden.user.")?.strip_suffix(".key")?;
         let value = document.get(key).ok()?.map(ValueRef::to_value)?.ok()?;
-        let user = WardenUser::from_session(&value)?;
-        let columns: Option<Vec<String>> = user.columns().iter().map(text).collect();
-        let id = columns?.join(",");
+        let id = WardenUser::from_session(&value)?.name()?;
         Some(if scope == "user" { id } else { format!("{scope}:{id}") })
     })
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value.as_i64() {
-        Some(number) => Some(number.to_string()),
-        None => value.as_str().map(str::to_owned),
-    }
 }

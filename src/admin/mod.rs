@@ -1,4 +1,5 @@
-//! What the operator of a sessions table does: make, trim, clear, upgrade, convert, look.
+//! What the operator of a sessions table does: make, trim, clear, upgrade, convert, look, end
+//! the sessions of a user.
 //!
 //! Each task is a function that goes over the table in short batches by primary key, beside live
 //! traffic, and answers with a report. It calls the [`Watch`] that it is given between two batches;
@@ -26,6 +27,7 @@
 //! # }).unwrap();
 //! ```
 
+mod backfill;
 #[cfg(feature = "cli")]
 mod bench;
 mod clear;
@@ -35,13 +37,16 @@ mod doctor;
 #[cfg(feature = "encryption")]
 mod encrypt;
 mod list;
+mod managed;
 mod show;
 mod stats;
 mod trim;
 mod trimmer;
 mod upgrade;
+mod users;
 mod walk;
 
+pub use backfill::{BackfillOptions, BackfillReport, backfill};
 #[cfg(feature = "cli")]
 pub use bench::{BenchLine, BenchOptions, BenchReport, Latency, Load, bench};
 pub use clear::{ClearOptions, ClearReport, clear};
@@ -55,4 +60,5 @@ pub use stats::{Stats, StatsOptions, stats};
 pub use trim::{By, TrimOptions, TrimReport, days, trim};
 pub use trimmer::Trimmer;
 pub use upgrade::{UpgradeOptions, UpgradeReport, upgrade};
+pub use users::{Revoke, RevokeReport, UserList, UserOptions, UserSession, revoke, sessions_of};
 pub use walk::{Ended, Pace, Progress, RowName, Watch};

@@ -9,7 +9,7 @@ use super::walk::{RowName, open};
 use crate::codec::{Codec, plain};
 use crate::error::Result;
 use crate::id::SessionId;
-use crate::record::{Filter, Lookup, RowKey, Scan};
+use crate::record::{Lookup, RowKey, Scan};
 use crate::store::Maintenance;
 
 /// Which session.
@@ -93,12 +93,12 @@ async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<Found>>
         }
         Which::Row(key) => {
             let after = key.checked_sub(1).map(RowKey::Int);
-            let scan = Scan { after, limit: 1, filter: Filter::default(), with_data: true };
+            let scan = Scan { after, with_data: true, ..Scan::new(1) };
             let rows = store.scan(&scan).await?;
             let row = rows.into_iter().find(|row| row.key == RowKey::Int(*key));
             Ok(row.map(|row| {
                 let shown = Shown {
-                    row: Some(RowName::new(&row, 1)),
+                    row: Some(RowName::new(&row)),
                     created_at: row.created_at,
                     updated_at: row.updated_at,
                     size: row.size,

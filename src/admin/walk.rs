@@ -1,15 +1,17 @@
 //! The way over the table that all tasks share.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::codec::{Codec, Document, envelope};
 use crate::error::{Error, Result};
-use crate::id::{SessionId, StoredId};
-use crate::record::{Filter, Lookup, Row, RowKey, Scan, Timeouts};
+use crate::id::StoredId;
+use crate::record::{Owner, Row, RowKey, Scan};
 use crate::store::Maintenance;
 
 /// A statement takes no more keys on any database.
@@ -93,20 +95,34 @@ pub enum Ended {
     Elsewhere,
 }
 
-/// What people may call a row by: its primary key or, where that is the session's id, its place in
-/// the order of the keys.
+/// What people may call a row by: its primary key or, where that is the session's id, a short digest
+/// of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RowName(String);
 
 impl RowName {
-    /// Names a row that is the `place`th, counted from one.
-    pub(super) fn new(row: &Row, place: u64) -> Self {
+    pub(super) fn new(row: &Row) -> Self {
         match &row.key {
             RowKey::Int(key) => Self(key.to_string()),
             RowKey::Text(key) if !is_id(key, &row.stored_id) => Self(key.to_string()),
-            RowKey::Text(_) => Self(format!("#{place}")),
+            RowKey::Text(_) => {
+                let digest = Sha256::digest(format!("sqlbypass row {}", row.stored_id));
+                Self(format!("~{}", const_hex::encode(&digest[..8])))
+            }
         }
     }
+}
+
+/// A name that a list has told.
+impl From<&str> for RowName {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// Whether a row gets another key with another id.
+pub(super) fn is_keyed_by_id(row: &Row) -> bool {
+    matches!(&row.key, RowKey::Text(key) if is_id(key, &row.stored_id))
 }
 
 /// Whether a key holds the id, as text or as hex.
@@ -129,6 +145,10 @@ pub(super) struct Walk<'a, S, W> {
     /// When the batch that is being worked on was handed out.
     handed: Instant,
     with_data: bool,
+    /// Whose rows, one after the other; all rows where it is empty.
+    owners: VecDeque<Owner>,
+    /// Where the current batch begins, and the next one.
+    from: Option<RowKey>,
     after: Option<RowKey>,
     /// Rows of the batch that is being worked on.
     pending: u64,
@@ -144,34 +164,43 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         with_data: bool,
         watch: W,
     ) -> Result<Self> {
-        let begun = Instant::now();
         // A table too large to be counted by the deadline is walked all the same.
         let total = match store.count().await {
             Err(error) if error.is_timeout() => None,
             total => total?,
         };
+        let walk = Self::over(store, pace, Vec::new(), watch);
         let progress = Progress { total, ..Progress::default() };
-        let (after, pending, is_last, ended) = (None, 0, false, None);
-        let handed = begun;
-        Ok(Self {
+        Ok(Self { with_data, progress, ..walk })
+    }
+
+    /// The rows of these owners and their data, by the column of users.
+    pub(super) fn over(store: &'a S, pace: &'a Pace, owners: Vec<Owner>, watch: W) -> Self {
+        Self {
             store,
             pace,
             watch,
-            begun,
-            handed,
-            with_data,
-            after,
-            pending,
-            is_last,
-            progress,
-            ended,
-        })
+            begun: Instant::now(),
+            handed: Instant::now(),
+            with_data: true,
+            owners: owners.into(),
+            from: None,
+            after: None,
+            pending: 0,
+            is_last: false,
+            progress: Progress::default(),
+            ended: None,
+        }
     }
 
     /// The next rows; `None` when the task has ended.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Row>>> {
         let worked = self.handed.elapsed();
         self.progress.seen += std::mem::take(&mut self.pending);
+        if self.is_last && self.owners.len() > 1 {
+            self.owners.pop_front();
+            (self.after, self.is_last) = (None, false);
+        }
         if self.ended.is_none() {
             self.ended = self.end();
         }
@@ -182,19 +211,29 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         if self.after.is_some() && !rest.is_zero() {
             tokio::time::sleep(rest).await;
         }
-        let limit = self.pace.batch.clamp(1, MAX_BATCH);
-        let scan = Scan {
-            after: self.after.take(),
-            limit,
-            filter: Filter::default(),
-            with_data: self.with_data,
-        };
-        let rows = patiently!(self.store.scan(&scan))?;
+        self.from = self.after.take();
+        let rows = self.again().await?;
         self.pending = rows.len() as u64;
-        self.is_last = self.pending < u64::from(limit);
-        self.after = rows.last().map(|row| row.key.clone()).or(scan.after);
+        self.is_last = self.pending < u64::from(self.limit());
+        self.after = rows.last().map(|row| row.key.clone()).or_else(|| self.from.clone());
         self.handed = Instant::now();
         Ok(Some(rows))
+    }
+
+    /// The current batch as it is now; where rows have gone, others from behind it come along. The
+    /// next batch begins where it would have begun.
+    pub(super) async fn again(&self) -> Result<Vec<Row>> {
+        let scan = Scan {
+            after: self.from.clone(),
+            owner: self.owners.front().cloned(),
+            with_data: self.with_data,
+            ..Scan::new(self.limit())
+        };
+        patiently!(self.store.scan(&scan))
+    }
+
+    fn limit(&self) -> u32 {
+        self.pace.batch.clamp(1, MAX_BATCH)
     }
 
     fn end(&mut self) -> Option<Ended> {
@@ -215,11 +254,6 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
     /// Counts rows that were changed.
     pub(super) fn changed(&mut self, rows: u64) {
         self.progress.changed += rows;
-    }
-
-    /// The name of the row at this place of the current batch.
-    pub(super) fn name(&self, row: &Row, at: usize) -> RowName {
-        RowName::new(row, self.progress.seen + at as u64 + 1)
     }
 
     /// Ends the walk before the next batch; the current one was not worked on.
@@ -265,25 +299,21 @@ pub(super) fn open(
     }
 }
 
-/// A lookup that finds the row of this id.
-pub(super) fn lookup(id: StoredId) -> Option<Lookup> {
-    let timeouts = Timeouts::default();
-    match id {
-        StoredId::Private(private) => Some(Lookup { private, legacy: None, timeouts }),
-        StoredId::Legacy(legacy) => {
-            let public = SessionId::parse(legacy.as_bytes())?;
-            Some(Lookup { private: public.private(), legacy: Some(legacy), timeouts })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn row(key: RowKey, id: &str) -> Row {
         let (data, created_at, updated_at) = (None, None, None);
-        Row { key, stored_id: id.into(), size: 0, data, created_at, updated_at }
+        Row {
+            key,
+            stored_id: id.into(),
+            size: 0,
+            data,
+            created_at,
+            updated_at,
+            owner: Owner::Unknown,
+        }
     }
 
     #[test]
@@ -299,10 +329,12 @@ mod tests {
     #[test]
     fn a_row_is_never_named_by_its_id() {
         let text = |key: &str| RowKey::Text(key.into());
-        let name = |key, id| RowName::new(&row(key, id), 7).to_string();
+        let name = |key, id| RowName::new(&row(key, id)).to_string();
         assert_eq!(name(RowKey::Int(5), "abc"), "5");
         assert_eq!(name(text("uuid"), "abc"), "uuid");
-        assert_eq!(name(text("abc"), "abc"), "#7");
-        assert_eq!(name(text("616263"), "abc"), "#7");
+        let digest = name(text("abc"), "abc");
+        assert!(digest.len() == 17 && digest.starts_with('~'), "{digest}");
+        assert_eq!(name(text("616263"), "abc"), digest);
+        assert_ne!(name(text("abd"), "abd"), digest);
     }
 }

@@ -5,6 +5,7 @@
 //! came as.
 
 pub(crate) mod base64;
+mod content;
 mod convert;
 mod custom;
 #[cfg(feature = "encryption")]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use content::Content;
 pub(crate) use convert::{Conversion, plain};
 pub use custom::Custom;
 #[cfg(feature = "encryption")]

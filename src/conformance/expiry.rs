@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn expiring<S: Store>(store: &S, expires_in: Option<Duration>) -> SessionId {
     let id = new_id();
-    let insert = Insert { id: id.private(), data: ONE.into(), expires_in };
+    let insert = Insert { expires_in, ..Insert::new(id.private(), ONE) };
     assert_eq!(store.save(&Save::Insert(insert)).await.unwrap(), Saved::Applied);
     id
 }

@@ -9,7 +9,7 @@ use crate::record::{Filter, Lookup, Row, RowKey, Save, Saved, Scan};
 use crate::store::{Maintenance, Store as _};
 
 pub(super) fn page(after: Option<RowKey>, limit: u32) -> Scan {
-    Scan { after, limit, filter: Filter::default(), with_data: false }
+    Scan { after, ..Scan::new(limit) }
 }
 
 /// All rows that match, read in pages of this size.

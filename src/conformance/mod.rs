@@ -18,6 +18,8 @@
 //! | `any_bytes` | a data column that takes any bytes, up to 1 MiB |
 //! | `maintenance` | a [`Maintenance`] store |
 //! | `maintenance_times` | a [`Maintenance`] store whose table has the times |
+//! | `users` | a [`Maintenance`] store: the sessions of a user |
+//! | `user_column` | the same on a table with the column of users |
 //!
 //! The environment variable `SQLBYPASS_RACES` is how often a logout races the others; 30 or 200
 //! times by default, 10,000 in the long proof of this crate's own stores.
@@ -91,6 +93,8 @@ pub mod rotation;
 pub mod store;
 mod support;
 pub mod times;
+pub mod user_column;
+pub mod users;
 
 use std::future::Future;
 use std::time::Duration;
@@ -292,6 +296,28 @@ macro_rules! conformance_tests {
         delete_checks_the_filter_again
         rekey_leaves_the_times_alone
     } };
+    (@users $fixture:ty) => { $crate::conformance_tests! { @cases users $fixture:
+        the_sessions_of_a_user_are_listed
+        one_session_is_ended
+        all_other_sessions_are_ended
+        all_sessions_of_a_user_are_ended
+        a_row_that_has_changed_is_not_ended
+        a_row_that_has_become_anothers_stays
+        sessions_in_use_are_ended
+        logins_that_meet_the_end_are_before_or_after
+        without_the_function_nobody_is_found
+    } };
+    (@user_column $fixture:ty) => { $crate::conformance_tests! { @cases user_column $fixture:
+        inspect_finds_the_column
+        saves_write_or_keep_the_owner
+        scan_reads_the_rows_of_an_owner
+        saves_that_meet_write_each_its_own
+        commits_keep_the_owner_in_step
+        a_row_ends_while_it_is_the_users
+        the_data_decide_before_the_column
+        the_column_is_filled_from_the_data
+        a_backfill_writes_beside_live_traffic
+    } };
     (@cases $group:ident $fixture:ty: $($case:ident)*) => {
         mod $group {
             #[allow(unused_imports)]
@@ -334,6 +360,8 @@ mod tests {
             ("any_bytes", include_str!("any_bytes.rs")),
             ("maintenance", include_str!("maintenance.rs")),
             ("maintenance_times", include_str!("maintenance_times.rs")),
+            ("users", include_str!("users.rs")),
+            ("user_column", include_str!("user_column.rs")),
         ];
         for (group, source) in groups {
             let (_, list) = this.split_once(&format!("@cases {group} $fixture:")).unwrap();

@@ -27,7 +27,7 @@ pub(super) fn legacy(id: &SessionId) -> StoredId {
 
 pub(super) fn insert_of(id: &SessionId, data: &[u8]) -> Save {
     let data = Bytes::copy_from_slice(data);
-    Save::Insert(Insert { id: id.private(), data, expires_in: None })
+    Save::Insert(Insert::new(id.private(), data))
 }
 
 /// An unguarded update of `id` to these data.

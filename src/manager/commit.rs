@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::merges::own;
 use super::{Late, Policy, Shared};
-use crate::codec::{Changes, Codec, Document};
+use crate::codec::{Changes, Codec, Content, Document};
 use crate::error::{Error, Kind, Result};
 use crate::id::{PrivateId, SessionId, StoredId};
-use crate::record::{Expiry, Guard, Insert, Lookup, Record, Save, Saved, Update};
+use crate::record::{Expiry, Guard, Insert, Lookup, Owner, Record, Save, Saved, Update};
 use crate::session::{Action, Commit, CookieChange, Loaded, Outcome, Pending};
 use crate::store::Store;
 
@@ -147,11 +147,12 @@ impl<S: Store> Shared<S> {
         if !changes.sets_anything() {
             return Ok(kept(Outcome::Unchanged));
         }
+        let owner = self.owner(None, changes);
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
             let row = id.private();
             let data = self.codec.open(None)?.encode_row(&row, changes)?;
-            let insert = Insert { id: row, data, expires_in: None };
+            let insert = Insert { owner: owner.clone(), ..Insert::new(row, data) };
             match self.store.save(&Save::Insert(insert)).await? {
                 Saved::Duplicate => {}
                 Saved::Applied => {
@@ -168,20 +169,21 @@ impl<S: Store> Shared<S> {
     /// The row moves to a new id with what was inserted since and nothing of before. A row that is
     /// gone does not stand in a login's way: there is a new one then.
     async fn reset(&self, found: &Found<'_>, changes: &Changes) -> Result<Commit> {
+        let owner = self.owner(None, changes);
         for _ in 0..ID_TRIES {
             let id = SessionId::generate()?;
             let row = id.private();
             let data = self.codec.open(None)?.encode_row(&row, changes)?;
             let move_from = |stored| {
-                let expiry = Expiry::Never;
-                let update = Update { restart: true, expiry, ..Update::new(stored) };
+                let (expiry, owner) = (Expiry::Never, Some(owner.clone()));
+                let update = Update { restart: true, expiry, owner, ..Update::new(stored) };
                 Save::Update(update.data(data.clone()).rekey(row))
             };
             self.bury_twin(found, &id).await?;
             let mut outcome = Outcome::Saved;
             let mut saved = self.save_anywhere(found, move_from).await?;
             if saved == Saved::Gone {
-                let insert = Insert { id: row, data, expires_in: None };
+                let insert = Insert { owner: owner.clone(), ..Insert::new(row, data) };
                 outcome = Outcome::Created;
                 saved = self.store.save(&Save::Insert(insert)).await?;
             }
@@ -418,6 +420,7 @@ impl<S: Store> Shared<S> {
         let guarded = data.is_some() && !changes.is_cleared() && !overwrites;
         Ok(Some(Update {
             guard: if guarded { Guard::Data(found.record.data.clone()) } else { Guard::Off },
+            owner: data.is_some().then(|| self.owner(found.document.as_deref(), changes)),
             // Re-keying a legacy row is no use of the session.
             touch: data.is_some() || renewed.is_some(),
             data,
@@ -427,6 +430,12 @@ impl<S: Store> Shared<S> {
             timeouts: self.options.timeouts,
             id: stored,
         }))
+    }
+
+    /// Whose the session is with these changes in it.
+    fn owner(&self, document: Option<&dyn Document>, changes: &Changes) -> Owner {
+        let content = Content::changed(document, changes);
+        self.options.users.as_ref().map_or(Owner::Unknown, |users| users.owner(&content))
     }
 
     /// The data with the changes in it, for this row, or `None` if they change nothing.

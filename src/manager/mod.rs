@@ -5,6 +5,7 @@ mod grace;
 mod merges;
 mod options;
 mod touches;
+mod users;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::codec::{Changes, Codec};
 #[cfg(feature = "http")]
 use crate::cookie::CookieOptions;
 use crate::error::Result;
-use crate::id::{PrivateId, SessionId};
+use crate::id::{PrivateId, SessionId, StoredId};
 use crate::record::{Lookup, Record};
 use crate::session::{Backend, BoxFuture, Commit, Loaded, Pending, Session};
 use crate::store::Store;
@@ -22,6 +23,8 @@ use grace::Grace;
 pub use merges::Merges;
 pub use options::{Late, ManagerOptions, Policy};
 use touches::Touches;
+pub use users::Users;
+pub(crate) use users::name;
 
 /// A store with a codec and a policy: where sessions come from.
 ///
@@ -50,7 +53,7 @@ pub struct SessionManager<S>(Arc<Shared<S>>);
 
 struct Shared<S> {
     store: S,
-    codec: Box<dyn Codec>,
+    codec: Arc<dyn Codec>,
     options: ManagerOptions,
     grace: Option<Grace>,
     touches: Touches,
@@ -71,7 +74,7 @@ impl<S: Store> SessionManager<S> {
     /// A manager with these settings.
     pub fn with_options(store: S, codec: impl Codec, options: ManagerOptions) -> Self {
         let grace = options.rotation_grace.map(Grace::new);
-        let codec = Box::new(codec);
+        let codec = Arc::new(codec);
         Self(Arc::new(Shared { store, codec, options, grace, touches: Touches::default() }))
     }
 
@@ -101,6 +104,25 @@ impl<S: Store> SessionManager<S> {
     /// The settings.
     pub fn options(&self) -> &ManagerOptions {
         &self.0.options
+    }
+
+    /// What the data is written by.
+    pub(crate) fn codec(&self) -> &Arc<dyn Codec> {
+        &self.0.codec
+    }
+
+    /// The ids that this session's row may be stored under, those that it was rotated to included.
+    pub(crate) async fn stored_ids(&self, session: &Session) -> Result<Vec<StoredId>> {
+        let mut ids = session.stored_ids().await?;
+        let mut at = 0;
+        while let Some(id) = ids.get(at) {
+            if let StoredId::Private(id) = id {
+                let fresh = self.0.successors(id).into_iter().map(StoredId::from);
+                ids.extend(fresh.filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+            }
+            at += 1;
+        }
+        Ok(ids)
     }
 }
 

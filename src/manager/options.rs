@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::merges::Merges;
+use super::users::Users;
 use crate::record::Timeouts;
 
 /// What happens when somebody else has changed the row since it was read.
@@ -83,6 +84,8 @@ pub struct ManagerOptions {
     pub rotation_grace: Option<Duration>,
     /// The longest that a commit goes on merging; five seconds by default.
     pub deadline: Duration,
+    /// Which user a session is of; nobody asks by default.
+    pub users: Option<Users>,
 }
 
 impl Default for ManagerOptions {
@@ -96,6 +99,7 @@ impl Default for ManagerOptions {
             touch_interval: Duration::from_secs(60),
             rotation_grace: None,
             deadline: Duration::from_secs(5),
+            users: None,
         }
     }
 }

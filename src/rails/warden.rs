@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::value::Value;
+use crate::manager::{Users, name};
+use crate::value::{Value, ValueRef};
 
 /// The user that Warden keeps for a scope: `[[id], "<first 29 characters of the password hash>"]`.
 ///
@@ -64,6 +65,12 @@ impl WardenUser {
         &self.key
     }
 
+    /// The primary key as text, its columns separated by commas.
+    pub(crate) fn name(&self) -> Option<String> {
+        let columns: Option<Vec<String>> = self.key.iter().map(name).collect();
+        columns.map(|columns| columns.join(","))
+    }
+
     /// The beginning of the user's password hash when the session began. Handle it like a password.
     pub fn salt(&self) -> Option<&str> {
         self.salt.as_deref()
@@ -79,6 +86,18 @@ impl WardenUser {
             }
             _ => false,
         }
+    }
+}
+
+impl Users {
+    /// Whom Devise has logged in for this scope, usually `user`: the primary key, its columns
+    /// separated by commas where it has several.
+    pub fn warden(scope: &str) -> Self {
+        let key = WardenUser::key(scope);
+        Self::new(move |content| {
+            let stored = content.get(&key)?.map(ValueRef::to_value).transpose()?;
+            Ok(stored.and_then(|stored| WardenUser::from_session(&stored)?.name()))
+        })
     }
 }
 

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{Changes, Document};
+use crate::codec::{Changes, Content, Document};
 use crate::cookie::{CookieOptions, SessionOptions};
 use crate::error::{Error, Kind, Result};
-use crate::id::SessionId;
+use crate::id::{SessionId, StoredId};
 use crate::record::Record;
 use crate::value::{Map, Value, ValueRef};
 
@@ -413,6 +413,32 @@ impl Session {
             Err(_) => Stage::Failed,
         };
         result
+    }
+
+    /// Reads what it holds, this request's changes included.
+    pub(crate) async fn content<T>(
+        &self,
+        read: impl FnOnce(&Content<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.load().await?;
+        let mut state = self.state();
+        if !state.changes.is_cleared() {
+            state.document(&*self.0.backend)?;
+        }
+        read(&Content::changed(state.document.as_deref(), &state.changes))
+    }
+
+    /// The ids that its row may be stored under, as far as this request knows.
+    pub(crate) async fn stored_ids(&self) -> Result<Vec<StoredId>> {
+        let id = self.id().await?;
+        let state = self.state();
+        let mut ids: Vec<StoredId> = id.iter().map(|id| id.private().into()).collect();
+        match &state.loaded {
+            Loaded::Row(record) => ids.push(record.id),
+            Loaded::Snapshot { successor, .. } => ids.push((*successor).into()),
+            Loaded::No | Loaded::Missing => {}
+        }
+        Ok(ids)
     }
 
     /// Nothing is committed any more, if nobody has begun to: later changes are errors. Says whether.

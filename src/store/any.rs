@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts};
 #[cfg(feature = "mysql")]
 use crate::store::mysql::{MySqlBuilder, MySqlStore};
 #[cfg(feature = "postgres")]
@@ -52,7 +52,7 @@ pub struct AnyBuilder(Settings);
 #[derive(Clone, Debug)]
 enum Settings {
     #[cfg(feature = "sqlite")]
-    Sqlite(SqliteBuilder),
+    Sqlite(Box<SqliteBuilder>),
     #[cfg(feature = "postgres")]
     Postgres(Box<PostgresBuilder>),
     #[cfg(feature = "mysql")]
@@ -78,7 +78,7 @@ macro_rules! set {
     ($settings:expr, $builder:ident => $work:expr) => {
         AnyBuilder(match $settings {
             #[cfg(feature = "sqlite")]
-            Settings::Sqlite($builder) => Settings::Sqlite($work),
+            Settings::Sqlite($builder) => Settings::Sqlite(Box::new($work)),
             #[cfg(feature = "postgres")]
             Settings::Postgres($builder) => Settings::Postgres(Box::new($work)),
             #[cfg(feature = "mysql")]
@@ -97,7 +97,7 @@ impl AnyStore {
         let scheme = url.split(':').next().unwrap_or_default();
         match scheme {
             #[cfg(feature = "sqlite")]
-            "sqlite" => Ok(AnyBuilder(Settings::Sqlite(SqliteStore::url(url)?))),
+            "sqlite" => Ok(AnyBuilder(Settings::Sqlite(Box::new(SqliteStore::url(url)?)))),
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
                 Ok(AnyBuilder(Settings::Postgres(Box::new(PostgresStore::url(url)?))))
@@ -183,6 +183,25 @@ impl AnyBuilder {
         }
     }
 
+    /// The SQL that gives a table in use the column of users that [`Table::user_column`] names, and
+    /// an index on it, one statement after another; nothing is sent. Readers and writers go on
+    /// meanwhile, but for SQLite's writers while the index is made. On PostgreSQL the second statement
+    /// cannot run in a transaction.
+    ///
+    /// # Errors
+    ///
+    /// When no column was named.
+    pub fn user_migration(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Settings::Sqlite(builder) => crate::store::sqlite::addition(builder),
+            #[cfg(feature = "postgres")]
+            Settings::Postgres(builder) => crate::store::postgres::addition(builder),
+            #[cfg(feature = "mysql")]
+            Settings::MySql(builder) => crate::store::mysql::addition(builder),
+        }
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -204,7 +223,7 @@ impl AnyBuilder {
 #[cfg(feature = "sqlite")]
 impl From<SqliteBuilder> for AnyBuilder {
     fn from(builder: SqliteBuilder) -> Self {
-        Self(Settings::Sqlite(builder))
+        Self(Settings::Sqlite(Box::new(builder)))
     }
 }
 
@@ -245,6 +264,10 @@ impl Maintenance for AnyStore {
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
         each!(&self.0, store => store.rekey(row, new_id).await)
+    }
+
+    async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
+        each!(&self.0, store => store.end(rows, still).await)
     }
 
     async fn clear(&self) -> Result<u64> {

@@ -7,7 +7,7 @@ use super::statements::{Name, Statements};
 use crate::error::{Error, Result};
 use crate::id::PrivateId;
 use crate::record::{
-    Expiry, Filter, Guard, Insert, Lookup, Row, RowKey, Saved, Scan, Timeouts, Update,
+    Expiry, Filter, Guard, Insert, Lookup, Owner, Row, RowKey, Saved, Scan, Still, Timeouts, Update,
 };
 use crate::sql::{Flag, Flags};
 use crate::table::Schema;
@@ -29,6 +29,7 @@ pub(super) struct Values<'a> {
     pub(super) stored_id: Option<&'a [u8]>,
     pub(super) data: Option<&'a [u8]>,
     pub(super) guard: Option<&'a [u8]>,
+    pub(super) user: Option<&'a [u8]>,
     pub(super) timeouts: Timeouts,
     pub(super) expires_in: Option<Duration>,
     pub(super) after: Option<&'a RowKey>,
@@ -43,6 +44,8 @@ pub(super) struct Values<'a> {
     pub(super) datas: Texts<'a>,
     #[cfg(feature = "postgres")]
     pub(super) guards: Texts<'a>,
+    #[cfg(feature = "postgres")]
+    pub(super) users: Texts<'a>,
 }
 
 /// One value for each operation of a batch; what one does not have is NULL.
@@ -69,6 +72,7 @@ impl<'a> Call<'a> {
         let values = Values {
             new_id: Some(insert.id.as_bytes()),
             data: Some(&insert.data),
+            user: insert.owner.stored(),
             expires_in: insert.expires_in,
             ..Values::default()
         };
@@ -83,17 +87,20 @@ impl<'a> Call<'a> {
             check_size(schema, data)?;
         }
         check_timeouts(schema, update.timeouts)?;
+        let owner = update.written_owner().filter(|_| schema.user);
         let flags = timeout_flags(update.timeouts)
             .with(Flag::Guard, matches!(update.guard, Guard::Data(_)))
             .with(Flag::Data, update.data.is_some())
             .with(Flag::Rekey, update.new_id.is_some())
             .with(Flag::Restart, update.restart)
             .with(Flag::Touch, update.touch)
-            .with(Flag::Expiry, update.expiry != Expiry::Keep);
+            .with(Flag::Expiry, update.expiry != Expiry::Keep)
+            .with(Flag::User, owner.is_some());
         let values = Values {
             id: Some(update.id.as_bytes()),
             new_id: update.new_id.as_ref().map(PrivateId::as_bytes),
             data: update.data.as_deref(),
+            user: owner.and_then(Owner::stored),
             guard: match &update.guard {
                 Guard::Data(data) => data.as_deref(),
                 Guard::Off => None,
@@ -106,6 +113,7 @@ impl<'a> Call<'a> {
             ..Values::default()
         };
         let sets = update.data.is_some()
+            || owner.is_some()
             || update.new_id.is_some()
             || (update.touch && schema.updated_at)
             || (update.restart && schema.created_at)
@@ -127,10 +135,18 @@ impl<'a> Call<'a> {
 
     pub(super) fn scan(statements: &Statements, scan: &'a Scan) -> Result<Self> {
         let (timeouts, flags) = ages(statements, &scan.filter)?;
-        let flags =
-            flags.with(Flag::After, scan.after.is_some()).with(Flag::Payload, scan.with_data);
-        let values =
-            Values { timeouts, after: scan.after.as_ref(), limit: scan.limit, ..Values::default() };
+        let owner = scan.owner.as_ref();
+        if owner.is_some() {
+            check_user(&statements.schema, "reading the rows of a user")?;
+        }
+        let user = owner.and_then(Owner::stored);
+        let flags = flags
+            .with(Flag::After, scan.after.is_some())
+            .with(Flag::Payload, scan.with_data)
+            .with(Flag::User, user.is_some())
+            .with(Flag::Unknown, owner.is_some() && user.is_none());
+        let after = scan.after.as_ref();
+        let values = Values { timeouts, after, user, limit: scan.limit, ..Values::default() };
         Ok(Self::new(Name::Scan, flags, values))
     }
 
@@ -168,6 +184,23 @@ impl<'a> Call<'a> {
         Self::new(Name::Rekey, Flags::default(), values)
     }
 
+    pub(super) fn end(statements: &Statements, row: &'a Row, still: Still) -> Result<Self> {
+        if still == Still::Owned {
+            check_user(&statements.schema, "ending a session of a user")?;
+        }
+        let values = Values {
+            keys: std::slice::from_ref(&row.key),
+            stored_id: Some(row.stored_id.as_bytes()),
+            guard: row.data.as_deref(),
+            user: row.owner.stored(),
+            ..Values::default()
+        };
+        let flags = Flags::default()
+            .with(Flag::Guard, still == Still::Unchanged)
+            .with(Flag::User, still == Still::Owned);
+        Ok(Self::new(Name::End, flags, values))
+    }
+
     pub(super) fn clear() -> Self {
         Self::new(Name::Clear, Flags::default(), Values::default())
     }
@@ -195,17 +228,18 @@ impl<'a> Call<'a> {
     pub(super) fn insert_many(
         ids: Texts<'a>,
         datas: Texts<'a>,
+        users: Texts<'a>,
         expires_in: Option<Duration>,
     ) -> Self {
-        let values = Values { ids, datas, expires_in, ..Values::default() };
+        let values = Values { ids, datas, users, expires_in, ..Values::default() };
         Self::new(Name::InsertMany, Flags::default(), values)
     }
 
     /// Updates like this one in one statement, which answers with the numbers of those applied,
     /// counted from one.
     pub(super) fn update_many(self, batch: Values<'a>) -> Self {
-        let Values { ids, new_ids, datas, guards, .. } = batch;
-        let values = Values { ids, new_ids, datas, guards, ..self.values };
+        let Values { ids, new_ids, datas, guards, users, .. } = batch;
+        let values = Values { ids, new_ids, datas, guards, users, ..self.values };
         Self::new(Name::UpdateMany, self.flags, values)
     }
 
@@ -255,6 +289,14 @@ fn check_timeouts(schema: &Schema, timeouts: Timeouts) -> Result<()> {
         return Err(missing("created_at"));
     }
     Ok(())
+}
+
+fn check_user(schema: &Schema, doing: &'static str) -> Result<()> {
+    if schema.user {
+        return Ok(());
+    }
+    Err(Error::config(doing, "the table has no column of users that was named")
+        .advice("add and name the column, or look at every row's data"))
 }
 
 fn check_size(schema: &Schema, data: &[u8]) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::table::Facts;
+use crate::error::Error;
+use crate::table::{Facts, Table};
 
 /// One row: `clock` with microseconds since 1970, `setting`, `index` with a column, `type` of the
 /// id column.
@@ -23,4 +24,12 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
         }
     }
     facts
+}
+
+/// The error for a column of users that holds no text: it is the application's own.
+pub(super) fn not_for_users(table: &Table, data_type: &str) -> Error {
+    let name = table.user().unwrap_or_default();
+    let problem = format!("the column {name:?} of {:?} is {data_type}, not text", table.name());
+    Error::schema("looking at the sessions table", problem)
+        .advice("name another column for users, or none")
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "_sql")]
 pub(crate) mod any;
+mod arc;
 #[cfg(feature = "_sql")]
 mod call;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
@@ -26,11 +27,10 @@ mod statements;
 mod together;
 
 use std::future::Future;
-use std::sync::Arc;
 
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts};
 use crate::table::{Facts, Schema};
 
 /// Finds, saves and destroys rows. It knows no codec, no cookie and no policy.
@@ -82,25 +82,6 @@ pub trait Store: Send + Sync + 'static {
     -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// Several managers may share a store.
-impl<S: Store> Store for Arc<S> {
-    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        (**self).find(lookup).await
-    }
-
-    async fn save(&self, save: &Save) -> Result<Saved> {
-        (**self).save(save).await
-    }
-
-    async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        (**self).destroy(lookup).await
-    }
-
-    async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        (**self).touch(id, timeouts).await
-    }
-}
-
 /// What tasks do to a table: make it, walk over it, thin it out.
 pub trait Maintenance: Store {
     /// Makes the table and its indexes if the table is missing; says whether it did.
@@ -138,6 +119,34 @@ pub trait Maintenance: Store {
     ///
     /// As for [`Store::save`].
     fn rekey(&self, row: &Row, new_id: &PrivateId) -> impl Future<Output = Result<Saved>> + Send;
+
+    /// Ends sessions: removes those of these rows that are still what they were when they were
+    /// read, and says of each whether it was. A row whose data is compared was read with its data.
+    ///
+    /// By default one after another, by [`find`](Store::find) and [`destroy`](Store::destroy): a row
+    /// that changes between the two is removed all the same. A store should do it in one statement.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::save`]; then some may have been removed. Also when the column of users is to
+    /// decide and there is none.
+    fn end(&self, rows: &[Row], still: Still) -> impl Future<Output = Result<Vec<bool>>> + Send {
+        async move {
+            let mut ended = Vec::with_capacity(rows.len());
+            for row in rows {
+                let id = StoredId::parse(row.stored_id.as_bytes());
+                let Some(lookup) = id.and_then(Lookup::stored) else {
+                    ended.push(false);
+                    continue;
+                };
+                let found = self.find(&lookup).await?;
+                let is_same = |record: &Record| record.data == row.data;
+                let ends = found.is_some_and(|row| still != Still::Unchanged || is_same(&row));
+                ended.push(ends && self.destroy(&lookup).await?);
+            }
+            Ok(ended)
+        }
+    }
 
     /// Removes every row and says how many there were.
     ///

@@ -16,10 +16,13 @@ pub(crate) enum Name {
     Scan,
     Delete,
     Rekey,
+    End,
     Clear,
     Create,
     IndexId,
     IndexUpdated,
+    AddUser,
+    IndexUser,
     Count,
     Drop,
     FindMany,
@@ -29,7 +32,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Find,
         Self::Insert,
         Self::Update,
@@ -38,10 +41,13 @@ impl Name {
         Self::Scan,
         Self::Delete,
         Self::Rekey,
+        Self::End,
         Self::Clear,
         Self::Create,
         Self::IndexId,
         Self::IndexUpdated,
+        Self::AddUser,
+        Self::IndexUser,
         Self::Count,
         Self::Drop,
     ];
@@ -52,25 +58,28 @@ impl Name {
     /// The flags by which its calls differ.
     pub(crate) const fn choices(self) -> &'static [Flag] {
         use Flag::{
-            After, Age, Alone, Data, Expiry, Guard, Idle, Legacy, Lifetime, Payload, Rekey,
-            Restart, Touch,
+            After, Age, Alone, Data, Expiry, Guard, Idle, Legacy, Lifetime, Online, Payload, Rekey,
+            Restart, Touch, Unknown, User,
         };
         match self {
             Self::Find => &[Legacy, Idle, Lifetime],
             Self::FindMany => &[Idle, Lifetime],
             Self::Update | Self::UpdateMany => {
-                &[Idle, Lifetime, Guard, Data, Rekey, Restart, Touch, Expiry]
+                &[Idle, Lifetime, Guard, Data, Rekey, Restart, Touch, Expiry, User]
             }
             Self::Exists => &[Idle, Lifetime, Guard],
             Self::Destroy => &[Legacy],
-            Self::Scan => &[Idle, Lifetime, Age, After, Payload],
+            Self::Scan => &[Idle, Lifetime, Age, After, Payload, User, Unknown],
             Self::Delete => &[Idle, Lifetime, Age, Alone],
+            Self::End => &[Guard, User],
+            Self::IndexUser => &[Online],
             Self::Insert
             | Self::Rekey
             | Self::Clear
             | Self::Create
             | Self::IndexId
             | Self::IndexUpdated
+            | Self::AddUser
             | Self::Count
             | Self::Drop
             | Self::InsertMany
@@ -97,8 +106,9 @@ macro_rules! files {
     };
     (@common $folder:literal: $($name:literal),*) => {
         &$crate::store::statements::files!(@each $folder:
-            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "clear",
-            "create", "index_id", "index_updated", "count", "drop" $(, $name)*)
+            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "end", "clear",
+            "create", "index_id", "index_updated", "add_user", "index_user", "count", "drop"
+            $(, $name)*)
     };
     (@each $folder:literal: $($name:literal),*) => {
         [$(include_str!(concat!(
@@ -136,6 +146,7 @@ impl Statements {
             .with(Flag::CreatedAt, schema.created_at)
             .with(Flag::UpdatedAt, schema.updated_at)
             .with(Flag::ExpiresAt, schema.expires_at)
+            .with(Flag::UserColumn, schema.user)
             .with(Flag::Collated, schema.collated_id)
             .with(Flag::IdKey, schema.primary_key.is_none())
             .with(Flag::Tuned, table.layout() == Layout::Tuned);
@@ -168,8 +179,23 @@ pub(crate) fn creation(table: &Table, statements: &Statements) -> Result<Vec<Str
     if table.layout() == Layout::Rails {
         names.push(Name::IndexUpdated);
     }
+    if statements.schema.user {
+        names.push(Name::IndexUser);
+    }
     let sql = |name| Ok(statements.get(name, Flags::default())?.sql.clone());
     names.into_iter().map(sql).collect()
+}
+
+/// The statements that give a table in use the column of users.
+pub(crate) fn addition(statements: &Statements) -> Result<Vec<String>> {
+    if !statements.schema.user {
+        let problem = "no column was named";
+        return Err(Error::config("adding a column of users", problem)
+            .advice("name one by Table::user_column"));
+    }
+    let online = Flags::default().with(Flag::Online, true);
+    let sql = |(name, call)| Ok(statements.get(name, call)?.sql.clone());
+    [(Name::AddUser, Flags::default()), (Name::IndexUser, online)].map(sql).into_iter().collect()
 }
 
 fn common_names(dialect: Dialect, table: &Table) -> Names {
@@ -180,6 +206,7 @@ fn common_names(dialect: Dialect, table: &Table) -> Names {
         ("created_at", dialect.quoted("created_at")),
         ("updated_at", dialect.quoted("updated_at")),
         ("expires_at", dialect.quoted("expires_at")),
+        ("user", dialect.quoted(table.user().unwrap_or("user_id"))),
     ]
 }
 
@@ -203,11 +230,17 @@ pub(crate) mod tests {
     use super::*;
 
     /// What tables have, by which statements differ.
-    pub(crate) const TABLE: [&str; 4] = ["created_at", "updated_at", "expires_at", "collated"];
+    pub(crate) const TABLE: [&str; 5] =
+        ["created_at", "updated_at", "expires_at", "collated", "user_id"];
+    /// Rails' own table.
+    const RAILS: usize = 0b00011;
+    /// The column of users.
+    const USER: usize = 0b10000;
 
-    /// A schema for each subset of [`TABLE`], and the subset as bits.
+    /// A schema for each subset of [`TABLE`], and the subset as bits. The column of users stands in
+    /// lines of its own: beside Rails' columns alone and beside all is enough.
     pub(crate) fn schemas() -> impl Iterator<Item = (usize, Schema)> {
-        (0..1_usize << TABLE.len()).map(|bits| {
+        (0..USER).chain([USER | RAILS, 2 * USER - 1]).map(|bits| {
             let has = |bit: usize| bits >> bit & 1 == 1;
             let schema = Schema {
                 primary_key: Some("id".into()),
@@ -215,6 +248,7 @@ pub(crate) mod tests {
                 updated_at: has(1),
                 expires_at: has(2),
                 collated_id: has(3),
+                user: has(4),
                 ..Schema::default()
             };
             (bits, schema)
@@ -228,13 +262,14 @@ pub(crate) mod tests {
         })
     }
 
-    /// One line a statement: on Rails' table every combination of what calls ask for; on every
-    /// other table the combinations in which a table's columns show: nothing asked and all asked.
+    /// One line a statement: on Rails' table every combination of what calls ask for but for users;
+    /// on every other table the combinations in which a table's columns show: nothing asked and all
+    /// asked.
     pub(crate) fn check_golden(file: &str, make: impl Fn(Schema) -> Statements) {
         let mut text = String::new();
         for (bits, schema) in schemas() {
             let statements = make(schema);
-            let has = (0..4).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]);
+            let has = (0..TABLE.len()).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]);
             let _ = writeln!(text, "# table with: {}", has.collect::<Vec<_>>().join(", "));
             for (name, call) in variants(&Name::ALL).chain(variants(&Name::MANY)) {
                 if name as usize >= statements.files.len() {
@@ -242,7 +277,9 @@ pub(crate) mod tests {
                 }
                 let asked = call.index(name.choices());
                 let extreme = asked == 0 || asked + 1 == 1 << name.choices().len();
-                if bits == 0b0011 || extreme {
+                let is_of_rails =
+                    bits == RAILS && !call.has(Flag::User) && !call.has(Flag::Unknown);
+                if is_of_rails || extreme {
                     let statement = statements.get(name, call).unwrap();
                     let sql = statement.sql.split_whitespace().collect::<Vec<_>>().join(" ");
                     let _ = writeln!(text, "{name:?}/{asked:b}: {sql} {:?}", statement.params);
@@ -265,8 +302,12 @@ pub(crate) mod tests {
     pub(crate) fn is_sent(bits: usize, name: Name, sql: &str) -> bool {
         let sets_nothing = name == Name::Update && sql.contains("SET\nWHERE");
         let asks_missing = (0..2).any(|bit| bits >> bit & 1 == 0 && sql.contains(TABLE[bit]));
-        let makes = matches!(name, Name::Create | Name::IndexId | Name::IndexUpdated);
-        !sets_nothing && !asks_missing && !makes
+        let makes = matches!(
+            name,
+            Name::Create | Name::IndexId | Name::IndexUpdated | Name::AddUser | Name::IndexUser
+        );
+        let lacks_user = bits & USER == 0 && sql.contains("\"user_id\"");
+        !sets_nothing && !asks_missing && !lacks_user && !makes
     }
 
     #[test]

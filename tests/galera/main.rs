@@ -247,7 +247,7 @@ async fn a_minority_is_refused(cluster: &Galera, id: &SessionId) {
 async fn conflicts_are_not_applied(cluster: &Galera) {
     let stores = [store(cluster, 0, false).await, store(cluster, 1, false).await];
     let id = SessionId::generate().unwrap();
-    let insert = Insert { id: id.private(), data: "0".into(), expires_in: None };
+    let insert = Insert::new(id.private(), "0");
     stores[0].save(&Save::Insert(insert)).await.unwrap();
     let mut applied = 0_u64;
     let tasks = (0..8).map(|task| {
@@ -287,7 +287,7 @@ async fn what_one_node_did_is_seen_at_once(cluster: &Galera) {
     let (writer, reader) = (store(cluster, 0, false).await, store(cluster, 1, true).await);
     let begin = async || {
         let id = SessionId::generate().unwrap();
-        let insert = Insert { id: id.private(), data: "in".into(), expires_in: None };
+        let insert = Insert::new(id.private(), "in");
         writer.save(&Save::Insert(insert)).await.unwrap();
         id
     };

@@ -9,8 +9,7 @@ use axum::routing::get;
 use cookie::{Cookie, CookieJar};
 use http::{Request, StatusCode};
 use sqlbypass::{
-    Filter, Json, Lookup, Maintenance, Marshal, Scan, SessionId, SqliteStore, Store, Table,
-    TowerSessions,
+    Json, Lookup, Maintenance, Marshal, Scan, SessionId, SqliteStore, Store, Table, TowerSessions,
 };
 use tower::ServiceExt;
 use tower_sessions::session::{Id, Record};
@@ -35,7 +34,7 @@ fn public(id: &Id) -> SessionId {
 }
 
 async fn rows(store: &impl Maintenance) -> usize {
-    let scan = Scan { after: None, limit: 100, filter: Filter::default(), with_data: false };
+    let scan = Scan::new(100);
     store.scan(&scan).await.unwrap().len()
 }
 
@@ -194,8 +193,7 @@ async fn what_others_wrote_is_read_and_what_cannot_be_read_is_an_error() {
     let store = TowerSessions::new(plain.clone(), Json);
     for (data, readable) in [(r#"{"value":{"user":7}}"#, true), ("no json", false)] {
         let id = Id::default();
-        let insert =
-            sqlbypass::Insert { id: public(&id).private(), data: data.into(), expires_in: None };
+        let insert = sqlbypass::Insert::new(public(&id).private(), data);
         plain.save(&sqlbypass::Save::Insert(insert)).await.unwrap();
         match store.load(&id).await {
             Ok(found) => assert!(readable && found.unwrap().data["user"] == 7),

@@ -104,7 +104,7 @@ fn save(store: Arc<AnyStore>, n: usize) -> Task {
     Box::pin(async move {
         let id = SessionId::generate()?.private();
         let data = grown::data(n, 570).into();
-        store.save(&Save::Insert(Insert { id, data, expires_in: None })).await?;
+        store.save(&Save::Insert(Insert::new(id, data))).await?;
         Ok(())
     })
 }

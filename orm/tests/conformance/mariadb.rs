@@ -21,5 +21,5 @@ impl Place for InDatabase {
 
 sqlbypass::conformance_tests!(
     Migrated<InDatabase>: store, races, manager, merges, merged_keys, late, rotation, times,
-        maintenance, maintenance_times
+        maintenance, maintenance_times, users
 );

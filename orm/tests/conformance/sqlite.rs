@@ -43,7 +43,7 @@ mod in_file {
     use super::{InFile, Migrated};
     sqlbypass::conformance_tests!(
         Migrated<InFile>: store, races, manager, merges, merged_keys, late, rotation, times,
-            maintenance, maintenance_times
+            maintenance, maintenance_times, users
     );
 }
 
@@ -51,6 +51,6 @@ mod in_memory {
     use super::{InMemory, Migrated};
     sqlbypass::conformance_tests!(
         Migrated<InMemory>: store, races, manager, merges, merged_keys, late, rotation, times,
-            maintenance, maintenance_times
+            maintenance, maintenance_times, users
     );
 }

@@ -43,7 +43,7 @@ impl Change {
 #[derive(PartialEq)]
 pub(in crate::store) enum ChangeClass {
     Insert(Option<Duration>),
-    Update { parts: [bool; 5], expiry: Expiry, timeouts: Timeouts },
+    Update { parts: [bool; 6], expiry: Expiry, timeouts: Timeouts },
     Destroy,
 }
 
@@ -51,8 +51,9 @@ impl From<&Update> for ChangeClass {
     fn from(update: &Update) -> Self {
         let guarded = matches!(update.guard, Guard::Data(_));
         let (data, rekey) = (update.data.is_some(), update.new_id.is_some());
+        let owner = update.written_owner().is_some();
         Self::Update {
-            parts: [guarded, data, rekey, update.restart, update.touch],
+            parts: [guarded, data, rekey, update.restart, update.touch, owner],
             expiry: update.expiry,
             timeouts: update.timeouts,
         }

@@ -9,6 +9,7 @@ use super::connection::Fault;
 use super::error::is_missing_table;
 use super::statements::of_table;
 use crate::error::{Error, Kind, Result};
+use crate::store::facts::not_for_users;
 use crate::store::server::INSPECTING;
 use crate::table::{Schema, Table};
 
@@ -34,6 +35,7 @@ pub(super) struct Found {
     /// Character sets; empty for columns of bytes.
     pub(super) id_charset: String,
     pub(super) data_charset: String,
+    pub(super) user_charset: String,
     /// Digits of a second that the columns keep.
     pub(super) created_precision: u8,
     pub(super) updated_precision: u8,
@@ -49,6 +51,7 @@ impl Default for Found {
             key: Key::Number,
             id_charset: "utf8mb4".into(),
             data_charset: "utf8mb4".into(),
+            user_charset: "utf8mb4".into(),
             created_precision: 6,
             updated_precision: 6,
             transactions: true,
@@ -71,6 +74,11 @@ impl Column {
             "json" => "json",
             _ => self.collation.split('_').next().unwrap_or_default(),
         }
+    }
+
+    fn is_text(&self) -> bool {
+        matches!(self.data_type.as_str(), "char" | "varchar" | "binary" | "varbinary")
+            || self.data_type.ends_with("text")
     }
 
     fn key(&self) -> Key {
@@ -219,6 +227,10 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     };
     // Without a primary key the id names a row.
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?.key();
+    let user = table.user().and_then(named);
+    if let Some(column) = user.filter(|column| !column.is_text()) {
+        return Err(not_for_users(table, &column.data_type));
+    }
     let precision = |name: &str| {
         let size = named(name).and_then(|column| column.size).unwrap_or(0);
         u8::try_from(size).unwrap_or(6).min(6)
@@ -230,11 +242,13 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
         created_precision: precision("created_at"),
         updated_precision: precision("updated_at"),
         transactions: false,
+        user_charset: user.map_or("", Column::charset).to_owned(),
         schema: Schema {
             primary_key,
             created_at: named("created_at").is_some(),
             updated_at: named("updated_at").is_some(),
             expires_at: named("expires_at").is_some(),
+            user: user.is_some(),
             data_type: data.data_type.clone(),
             data_limit: data.bytes(),
             data_limit_chars: data.chars(),

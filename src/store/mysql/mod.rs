@@ -22,13 +22,13 @@ pub use options::MySqlBuilder;
 
 use self::shared::Shared;
 use super::server::{
-    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch,
-    Write,
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, Rekey, Rows,
+    Touch, Write,
 };
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts};
 use crate::sql::Flags;
 use crate::store::statements::Name;
 use crate::store::together::together;
@@ -109,6 +109,11 @@ impl MySqlStore {
     }
 }
 
+/// The statements that give a table in use the column of users.
+pub(super) fn addition(builder: &MySqlBuilder) -> Result<Vec<String>> {
+    super::statements::addition(&statements::creating(&builder.table))
+}
+
 /// The statement that makes the table, its indexes inside.
 pub(super) fn creation(builder: &MySqlBuilder) -> Result<Vec<String>> {
     let statements = statements::creating(&builder.table);
@@ -164,6 +169,11 @@ impl Maintenance for MySqlStore {
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
         self.shared.run(Rekey { row, new_id }).await
+    }
+
+    async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
+        let all: Vec<_> = rows.iter().map(|row| self.shared.run(End { row, still })).collect();
+        together(all).await
     }
 
     async fn clear(&self) -> Result<u64> {

@@ -11,7 +11,7 @@ use super::connection::Fault;
 use super::inspect::Key;
 use crate::error::{Error, Kind};
 use crate::id::StoredId;
-use crate::record::{Record, Row, RowKey};
+use crate::record::{Owner, Record, Row, RowKey};
 use crate::sql::{Param, Statement};
 use crate::store::call::Values;
 
@@ -74,6 +74,7 @@ fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
         Param::StoredId => of_bytes(values.stored_id),
         Param::Data => of_bytes(values.data),
         Param::GuardData => of_bytes(values.guard),
+        Param::User => of_bytes(values.user),
         Param::IdleMicros => micros(values.timeouts.idle),
         Param::LifetimeMicros => micros(values.timeouts.lifetime),
         Param::ExpiryMicros => micros(values.expires_in),
@@ -88,7 +89,8 @@ fn arg(param: Param, values: &Values<'_>, kind: Key) -> Value {
         | Param::Ids
         | Param::NewIds
         | Param::Datas
-        | Param::Guards => {
+        | Param::Guards
+        | Param::Users => {
             unreachable!("the files of sql/mysql have no such parameter in this place")
         }
     }
@@ -155,7 +157,7 @@ pub(super) fn found(mut row: Raw) -> Option<(Record, Option<bool>)> {
     Some((record(row)?, is_alive))
 }
 
-/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
+/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at, user.
 pub(super) fn row(mut row: Raw) -> Result<Row, Fault> {
     let key = match take(&mut row, 0) {
         Some(Value::Int(key)) => RowKey::Int(key),
@@ -183,6 +185,7 @@ pub(super) fn row(mut row: Raw) -> Result<Row, Fault> {
         data: take_bytes(&mut row, 3).map(Bytes::from),
         created_at: time(&mut row, 4),
         updated_at: time(&mut row, 5),
+        owner: Owner::from_stored(take_bytes(&mut row, 6).as_deref()),
     })
 }
 

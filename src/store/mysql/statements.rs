@@ -20,7 +20,8 @@ pub(super) fn statements(table: &Table, found: Found) -> Statements {
 /// Statements that make the table.
 pub(super) fn creating(table: &Table) -> Statements {
     let key = table.named_primary_key().unwrap_or("id").to_owned();
-    let schema = Schema { primary_key: Some(key), ..Schema::default() };
+    let user = table.user().is_some();
+    let schema = Schema { primary_key: Some(key), user, ..Schema::default() };
     statements(table, Found { schema, ..Found::default() })
 }
 
@@ -39,6 +40,7 @@ fn names(table: &Table, found: &Found) -> Names {
         false => key.clone(),
     };
     let private_id = format!("private.{id}");
+    let user = table.user().unwrap_or("user_id");
     let now = |precision: u8| format!("UTC_TIMESTAMP({precision})");
     vec![
         ("key_out", key_out),
@@ -51,6 +53,8 @@ fn names(table: &Table, found: &Found) -> Names {
         ("updated_now", now(found.updated_precision)),
         ("index_id", quoted(&short(index_name(table, table.session_id()), "session_id"))),
         ("index_updated", quoted(&short(index_name(table, "updated_at"), "updated_at"))),
+        ("index_user", quoted(&short(index_name(table, user), "user"))),
+        ("user_bytes", bytes_of(&quoted(user), &found.user_charset)),
     ]
 }
 

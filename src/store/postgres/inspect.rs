@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{Fact, facts as gathered};
+use crate::store::facts::{Fact, facts as gathered, not_for_users};
 use crate::store::server::INSPECTING;
 use crate::table::{Facts, Schema, Table};
 
@@ -124,6 +124,11 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     };
     // Without a primary key the id names a row.
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?;
+    let user = table.user().and_then(|name| columns.get(name));
+    if let Some(column) = user.filter(|column| !is_text(&column.data_type)) {
+        return Err(not_for_users(table, &column.data_type));
+    }
+    let user = user.is_some();
     let type_of = |name: &str| {
         columns.get(name).map_or(Found::default().created_type, |column| column.data_type.clone())
     };
@@ -137,6 +142,7 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
             created_at: columns.contains_key("created_at"),
             updated_at: columns.contains_key("updated_at"),
             expires_at: columns.contains_key("expires_at"),
+            user,
             data_type: data.data_type.clone(),
             data_limit: None,
             data_limit_chars: data.limit,
@@ -144,6 +150,10 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
             collated_id: !id.bytewise,
         },
     })
+}
+
+fn is_text(data_type: &str) -> bool {
+    matches!(data_type, "text" | "character varying")
 }
 
 fn missing(problem: String) -> Error {

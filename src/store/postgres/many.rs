@@ -40,7 +40,8 @@ async fn insert(
     let Some((_, first)) = sent.first() else { return Ok(()) };
     let ids: Vec<_> = sent.iter().map(|(_, insert)| Some(insert.id.as_bytes())).collect();
     let datas: Vec<_> = sent.iter().map(|(_, insert)| Some(&insert.data[..])).collect();
-    let call = Call::insert_many(&ids, &datas, first.expires_in);
+    let users: Vec<_> = sent.iter().map(|(_, insert)| insert.owner.stored()).collect();
+    let call = Call::insert_many(&ids, &datas, &users, first.expires_in);
     let written = written(connection, &call).await?;
     for (at, insert) in sent {
         let is_new = written.contains(&insert.id.into());
@@ -67,11 +68,13 @@ async fn update(
     };
     let (ids, new_ids) = (column(|values| values.id), column(|values| values.new_id));
     let (datas, guards) = (column(|values| values.data), column(|values| values.guard));
+    let users = column(|values| values.user);
     let batch = Values {
         ids: &ids,
         new_ids: &new_ids,
         datas: &datas,
         guards: &guards,
+        users: &users,
         ..Values::default()
     };
     let call = first.update_many(batch);

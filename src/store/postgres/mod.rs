@@ -18,13 +18,13 @@ pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
 use self::shared::Shared;
 use super::server::{
-    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, Find, Inspect, Lanes, Rekey, Rows, Touch,
-    Write,
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, Rekey, Rows,
+    Touch, Write,
 };
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts};
 use crate::store::together::together;
 use crate::table::{Facts, Schema};
 
@@ -100,6 +100,11 @@ impl PostgresStore {
     }
 }
 
+/// The statements that give a table in use the column of users.
+pub(super) fn addition(builder: &PostgresBuilder) -> Result<Vec<String>> {
+    super::statements::addition(&statements::creating(&builder.table))
+}
+
 /// The statements that make the table.
 pub(super) fn creation(builder: &PostgresBuilder) -> Result<Vec<String>> {
     super::statements::creation(&builder.table, &statements::creating(&builder.table))
@@ -154,6 +159,11 @@ impl Maintenance for PostgresStore {
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
         self.shared.run(Rekey { row, new_id }).await
+    }
+
+    async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
+        let all: Vec<_> = rows.iter().map(|row| self.shared.run(End { row, still })).collect();
+        together(all).await
     }
 
     async fn clear(&self) -> Result<u64> {

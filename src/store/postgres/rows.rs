@@ -10,7 +10,7 @@ use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type};
 use super::connection::Fault;
 use crate::error::{self, Error};
 use crate::id::StoredId;
-use crate::record::{Record, Row, RowKey};
+use crate::record::{Owner, Record, Row, RowKey};
 use crate::sql::Param;
 use crate::store::call::{Texts, Values};
 
@@ -44,7 +44,9 @@ pub(super) fn type_of(param: Param, binary: bool) -> Type {
             Type::INT8
         }
         Param::Datas | Param::Guards if binary => Type::BYTEA_ARRAY,
-        Param::Keys | Param::Ids | Param::NewIds | Param::Datas | Param::Guards => Type::TEXT_ARRAY,
+        Param::Keys | Param::Ids | Param::NewIds | Param::Datas | Param::Guards | Param::Users => {
+            Type::TEXT_ARRAY
+        }
         _ => Type::TEXT,
     }
 }
@@ -64,6 +66,7 @@ pub(super) fn arg<'a>(param: Param, values: &Values<'a>) -> Arg<'a> {
         Param::StoredId => bytes(values.stored_id),
         Param::Data => bytes(values.data),
         Param::GuardData => bytes(values.guard),
+        Param::User => bytes(values.user),
         Param::IdleMicros => micros(values.timeouts.idle),
         Param::LifetimeMicros => micros(values.timeouts.lifetime),
         Param::ExpiryMicros => micros(values.expires_in),
@@ -74,6 +77,7 @@ pub(super) fn arg<'a>(param: Param, values: &Values<'a>) -> Arg<'a> {
         Param::NewIds => Arg::Texts(values.new_ids),
         Param::Datas => Arg::Texts(values.datas),
         Param::Guards => Arg::Texts(values.guards),
+        Param::Users => Arg::Texts(values.users),
         Param::Limit => Arg::Int(i64::from(values.limit)),
         Param::Now | Param::IdleSince | Param::BornSince | Param::ExpiresAt => {
             unreachable!("the files of sql/postgres have no such parameter")
@@ -203,7 +207,7 @@ pub(super) fn number(row: &tokio_postgres::Row) -> Result<usize, Fault> {
     Ok(usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0))
 }
 
-/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
+/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at, user.
 pub(super) fn row(row: tokio_postgres::Row) -> Result<Row, Fault> {
     let key: Option<&str> = row.try_get(0)?;
     let key = key.ok_or_else(|| {
@@ -216,12 +220,14 @@ pub(super) fn row(row: tokio_postgres::Row) -> Result<Row, Fault> {
     };
     let stored_id: Option<Raw<'_>> = row.try_get(1)?;
     let size: Option<i32> = row.try_get(2)?;
+    let owner = Owner::from_stored(row.try_get::<_, Option<Raw<'_>>>(6)?.map(|raw| raw.0));
     Ok(Row {
         key,
         stored_id: String::from_utf8_lossy(stored_id.map_or(&[], |raw| raw.0)).into(),
         size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
         created_at: time(&row, 4),
         updated_at: time(&row, 5),
+        owner,
         data: data(row, 3)?,
     })
 }

@@ -21,7 +21,8 @@ pub(super) fn statements(table: &Table, found: Found) -> Statements {
 /// Statements that make the table.
 pub(super) fn creating(table: &Table) -> Statements {
     let key = table.named_primary_key().unwrap_or("id").to_owned();
-    let schema = Schema { primary_key: Some(key), ..Schema::default() };
+    let user = table.user().is_some();
+    let schema = Schema { primary_key: Some(key), user, ..Schema::default() };
     statements(table, Found { schema, ..Found::default() })
 }
 
@@ -54,6 +55,7 @@ fn names(table: &Table, found: &Found) -> Names {
         ("lock_number", lock_number(table).to_string()),
         ("index_id", quoted(&index_name(table, table.session_id()))),
         ("index_updated", quoted(&index_name(table, "updated_at"))),
+        ("index_user", quoted(&index_name(table, table.user().unwrap_or("user_id")))),
     ]
 }
 

@@ -20,7 +20,7 @@ pub(in crate::store) use self::operations::{
 pub(in crate::store) use self::progress::Progress;
 #[cfg(feature = "cli")]
 pub(in crate::store) use self::tasks::DropTable;
-pub(in crate::store) use self::tasks::{AskFacts, Count, DeleteAlone};
+pub(in crate::store) use self::tasks::{AskFacts, Count, DeleteAlone, End};
 pub(in crate::store) use self::tries::{Remedy, Tries};
 use super::call::Call;
 use super::lane::Change;

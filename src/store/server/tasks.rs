@@ -2,7 +2,7 @@
 
 use super::{Connection, Operation};
 use crate::error::Result;
-use crate::record::{Filter, RowKey};
+use crate::record::{Filter, Row, RowKey, Still};
 use crate::store::call::Call;
 use crate::table::Facts;
 
@@ -21,6 +21,21 @@ impl Operation for DeleteAlone<'_> {
         }
         let call = Call::delete(connection.statements(), self.keys, self.filter)?;
         connection.execute_alone(call).await
+    }
+}
+
+pub(in crate::store) struct End<'a> {
+    pub(in crate::store) row: &'a Row,
+    pub(in crate::store) still: Still,
+}
+
+impl Operation for End<'_> {
+    type Output = bool;
+    const DOING: &'static str = "ending a session";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<bool, C::Fault> {
+        let call = Call::end(connection.statements(), self.row, self.still)?;
+        Ok(connection.execute(&call).await? > 0)
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{Fact, facts};
+use crate::store::facts::{Fact, facts, not_for_users};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -381,6 +381,10 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
         Some(name) => Some(needed(name)?.0.clone()),
         None => single_key(&columns),
     };
+    let user = table.user().and_then(column);
+    if let Some((_, data_type, _)) = user.filter(|(_, data_type, _)| !is_text(data_type)) {
+        return Err(not_for_users(table, data_type));
+    }
     let (database, bare) = split(table);
     let unique: i64 = raw
         .prepare(include_str!("../../../sql/sqlite/inspect_indexes.sql"))
@@ -399,11 +403,17 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
         created_at: column("created_at").is_some(),
         updated_at: column("updated_at").is_some(),
         expires_at: column("expires_at").is_some(),
+        user: user.is_some(),
         data_type: data_type.clone(),
         data_limit: u64::try_from(limit).ok(),
         data_limit_chars: None,
         collated_id: collated,
     })
+}
+
+/// Whether a column of this type keeps text as text.
+fn is_text(data_type: &str) -> bool {
+    data_type.is_empty() || ["char", "text", "clob"].iter().any(|kind| data_type.contains(kind))
 }
 
 /// A key of one column; a composite one cannot name a row by itself, so the rowid does.

@@ -35,7 +35,9 @@ use super::lane::{Keys, Lane, save_bytes};
 use super::{Maintenance, Store};
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Timeouts, Update};
+use crate::record::{
+    Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts, Update,
+};
 use crate::table::{Facts, Schema};
 
 /// Sessions in a SQLite file, also one that a Rails app has open at the same time.
@@ -197,6 +199,11 @@ impl SqliteStore {
     }
 }
 
+/// The statements that give a table in use the column of users.
+pub(super) fn addition(builder: &SqliteBuilder) -> Result<Vec<String>> {
+    super::statements::addition(&statements::creating(&builder.table))
+}
+
 /// The statements that make the table.
 pub(super) fn creation(builder: &SqliteBuilder) -> Result<Vec<String>> {
     super::statements::creation(&builder.table, &statements::creating(&builder.table))
@@ -286,6 +293,22 @@ impl Maintenance for SqliteStore {
         self.write(doing, Company::Welcome(0), move |connection| {
             connection
                 .run(doing, |raw, statements| operations::rekey(raw, statements, &row, &new_id))
+        })
+        .await
+    }
+
+    async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
+        let doing = "ending sessions";
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = rows.to_vec();
+        self.write(doing, Company::None, move |connection| {
+            connection.run(doing, |raw, statements| {
+                operations::together(raw, &rows, |raw, row| {
+                    operations::end(raw, statements, row, still)
+                })
+            })
         })
         .await
     }

@@ -10,7 +10,7 @@ use super::error::is_duplicate;
 use super::rows::{self, TimeText, data_sql, key_sql, text_sql};
 use crate::error::Result;
 use crate::id::PrivateId;
-use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Update};
+use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Update};
 use crate::sql::{Param, Statement};
 use crate::store::call::{Call, Values, not_applied};
 use crate::store::statements::Statements;
@@ -150,6 +150,15 @@ pub(super) fn rekey(
     }
 }
 
+pub(super) fn end(
+    connection: &Connection,
+    statements: &Statements,
+    row: &Row,
+    still: Still,
+) -> Result<bool, Fault> {
+    Ok(execute(connection, statements, &Call::end(statements, row, still)?)? > 0)
+}
+
 /// Runs this for each item in one transaction, so that a batch costs one fsync.
 pub(super) fn together<I, T>(
     connection: &Connection,
@@ -214,6 +223,7 @@ fn value<'a>(param: Param, values: &Values<'a>, clock: &'a Clock, binary: bool) 
         Param::StoredId => text(values.stored_id),
         Param::Data => data_sql(values.data, binary),
         Param::GuardData => data_sql(values.guard, binary),
+        Param::User => text(values.user),
         Param::Now => time(&clock.now_text),
         Param::IdleSince => time(&clock.idle_since),
         Param::BornSince => time(&clock.born_since),
@@ -228,7 +238,8 @@ fn value<'a>(param: Param, values: &Values<'a>, clock: &'a Clock, binary: bool) 
         | Param::Ids
         | Param::NewIds
         | Param::Datas
-        | Param::Guards => {
+        | Param::Guards
+        | Param::Users => {
             unreachable!("the files of sql/sqlite have no such parameter")
         }
     }

@@ -11,7 +11,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::error::{Error, Kind, Result};
 use crate::id::StoredId;
-use crate::record::{Record, Row, RowKey};
+use crate::record::{Owner, Record, Row, RowKey};
 
 /// A time as Rails writes it into SQLite: `YYYY-MM-DD HH:MM:SS.ffffff`, without the fraction when
 /// it is zero. Trim compares these texts, so the form matters.
@@ -99,7 +99,7 @@ pub(super) fn record(
     }))
 }
 
-/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at.
+/// Reads `scan`'s columns: key, id, size, data, created_at, updated_at, user.
 pub(super) fn row(row: &rusqlite::Row<'_>) -> Result<Row> {
     let get = |at| row.get_ref(at).map_err(|e| super::error::error("reading a row", &e));
     let key = match get(0)? {
@@ -121,6 +121,7 @@ pub(super) fn row(row: &rusqlite::Row<'_>) -> Result<Row> {
         data: data(get(3)?),
         created_at: time(get(4)?),
         updated_at: time(get(5)?),
+        owner: Owner::from_stored(bytes(get(6)?)),
     })
 }
 

@@ -10,7 +10,8 @@ const FILES: Files = files!("sqlite");
 /// Statements that make the table.
 pub(super) fn creating(table: &Table) -> Statements {
     let key = table.named_primary_key().unwrap_or("id").to_owned();
-    statements(table, Schema { primary_key: Some(key), ..Schema::default() })
+    let user = table.user().is_some();
+    statements(table, Schema { primary_key: Some(key), user, ..Schema::default() })
 }
 
 pub(super) fn statements(table: &Table, schema: Schema) -> Statements {
@@ -24,6 +25,7 @@ pub(super) fn statements(table: &Table, schema: Schema) -> Statements {
         ("key", key),
         ("index_id", index(table.session_id())),
         ("index_updated", index("updated_at")),
+        ("index_user", index(table.user().unwrap_or("user_id"))),
     ];
     Statements::new(DIALECT, &FILES, table, schema, names)
 }
@@ -46,7 +48,9 @@ mod tests {
             let statements = statements(&Table::default(), schema);
             let connection = rusqlite::Connection::open_in_memory().unwrap();
             let mut columns = vec!["id integer PRIMARY KEY", "session_id varchar", "data text"];
-            columns.extend((0..3).filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]));
+            columns.extend(
+                [0, 1, 2, 4].into_iter().filter(|bit| bits >> bit & 1 == 1).map(|bit| TABLE[bit]),
+            );
             let table = format!("CREATE TABLE sessions ({})", columns.join(", "));
             connection.execute_batch(&table).unwrap();
             for (name, call) in variants(&Name::ALL) {

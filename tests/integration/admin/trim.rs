@@ -222,7 +222,7 @@ async fn one_trims_at_a_time(place: Place, waits: &str) {
 
 fn page() -> sqlbypass::Scan {
     let filter = sqlbypass::Filter::default();
-    sqlbypass::Scan { after: None, limit: 100, filter, with_data: false }
+    sqlbypass::Scan { filter, ..sqlbypass::Scan::new(100) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

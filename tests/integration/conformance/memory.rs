@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use sqlbypass::conformance::{Fixture, RawRow};
 use sqlbypass::{
-    Expiry, Filter, Guard, Insert, Lookup, Maintenance, PrivateId, Record, Result, Row, RowKey,
-    Save, Saved, Scan, Schema, Store, StoredId, Timeouts, Update,
+    Expiry, Filter, Guard, Insert, Lookup, Maintenance, Owner, PrivateId, Record, Result, Row,
+    RowKey, Save, Saved, Scan, Schema, Store, StoredId, Timeouts, Update,
 };
 
 /// Clones share the table.
@@ -55,6 +55,7 @@ impl Stored {
             data: self.data.clone().filter(|_| with_data),
             created_at: Some(self.created_at),
             updated_at: Some(self.updated_at),
+            owner: Owner::Unknown,
         }
     }
 }
@@ -144,7 +145,7 @@ impl Store for Memory {
 
     async fn save(&self, save: &Save) -> Result<Saved> {
         Ok(match save {
-            Save::Insert(Insert { id, data, expires_in }) => {
+            Save::Insert(Insert { id, data, expires_in, .. }) => {
                 self.table().put(id.as_str(), Some(data.clone()), *expires_in)
             }
             Save::Update(update) => self.table().update(update),
@@ -246,5 +247,5 @@ impl Fixture for Memory {
 }
 
 sqlbypass::conformance_tests!(
-    Memory: store, races, manager, merges, merged_keys, late, rotation, times, expiry, any_bytes, maintenance, maintenance_times
+    Memory: store, races, manager, merges, merged_keys, late, rotation, times, expiry, any_bytes, maintenance, maintenance_times, users
 );

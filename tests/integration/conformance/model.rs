@@ -138,7 +138,7 @@ async fn answer<F: Fixture>(fixture: &F, store: &F::Store, step: &Step) -> Strin
         Step::Insert { id, data, expires } => {
             let expires_in = expires.then_some(HOUR / 2);
             let id = session_id(*id).private();
-            let insert = Insert { id, data: bytes(*data).into(), expires_in };
+            let insert = Insert { expires_in, ..Insert::new(id, bytes(*data)) };
             format!("{:?}", store.save(&Save::Insert(insert)).await.unwrap())
         }
         Step::Update(change) => {

@@ -123,7 +123,7 @@ layouts! {
     /// As Rails' migration makes it.
     Rails rails {
         const SCHEMA: &'static str = RAILS;
-    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times users;
 
     /// The same with a connection for each operation, without lanes.
     Plain plain {
@@ -132,7 +132,7 @@ layouts! {
         fn builder(builder: MySqlBuilder) -> MySqlBuilder {
             builder.lanes(false)
         }
-    } store races manager merges times maintenance maintenance_times;
+    } store races manager merges times maintenance maintenance_times users;
 
     /// As the gem's own `create_table!` makes it: no times, the id may be NULL.
     Gem gem {
@@ -141,7 +141,7 @@ layouts! {
                 id int NOT NULL AUTO_INCREMENT PRIMARY KEY, session_id varchar(255), data text,
                 UNIQUE INDEX index_sessions_on_session_id (session_id)) COLLATE utf8mb4_unicode_ci";
         const TIMES: &'static [&'static str] = &[];
-    } store races manager merges merged_keys late rotation maintenance;
+    } store races manager merges merged_keys late rotation maintenance users;
 
     /// Names that have to be quoted.
     Odd odd {
@@ -158,7 +158,7 @@ layouts! {
             let table = Table::new("web `sess?ions").unwrap().primary_key("the key").unwrap();
             table.session_id_column("select").unwrap().data_column("pay :load").unwrap()
         }
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// The id is the primary key; times in whole seconds, as Rails before 5 made them.
     IdAsKey id_as_key {
@@ -166,7 +166,7 @@ layouts! {
             CREATE TABLE sessions (
                 session_id varchar(255) PRIMARY KEY, data mediumtext,
                 created_at datetime NOT NULL, updated_at datetime NOT NULL)";
-    } store manager merges maintenance;
+    } store manager merges maintenance users;
 
     /// No primary key, columns in another order, ids in an old character set.
     NoKey no_key {
@@ -175,7 +175,7 @@ layouts! {
                 updated_at datetime(6), data longtext, created_at datetime(6),
                 session_id varchar(255) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci,
                 UNIQUE INDEX some_index (session_id))";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// A key that is no number.
     Uuid uuid {
@@ -183,7 +183,7 @@ layouts! {
             CREATE TABLE sessions (
                 id uuid NOT NULL DEFAULT uuid() PRIMARY KEY, session_id varchar(255) NOT NULL UNIQUE,
                 data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL)";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// A key of bytes.
     BinaryKey binary_key {
@@ -192,7 +192,7 @@ layouts! {
                 id binary(16) NOT NULL DEFAULT (unhex(replace(uuid(), '-', ''))) PRIMARY KEY,
                 session_id varbinary(255) NOT NULL UNIQUE,
                 data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL)";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// Collations that take for equal what is not, and the data in one that ignores case.
     Collated collated {
@@ -202,7 +202,7 @@ layouts! {
                 session_id varchar(255) COLLATE utf8mb4_uca1400_ai_ci NOT NULL UNIQUE,
                 data text COLLATE utf8mb4_uca1400_ai_ci)";
         const TIMES: &'static [&'static str] = &[];
-    } store manager merges maintenance;
+    } store manager merges maintenance users;
 
     /// A binary collation, which still takes ids for equal that differ in trailing spaces.
     Padded padded {
@@ -211,7 +211,7 @@ layouts! {
                 id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
                 session_id varchar(255) COLLATE utf8mb4_bin NOT NULL UNIQUE, data text)";
         const TIMES: &'static [&'static str] = &[];
-    } store merges maintenance;
+    } store merges maintenance users;
 
     /// As the store itself makes it: the id's column takes ASCII alone, so it has no look-alikes.
     Made made {
@@ -220,7 +220,52 @@ layouts! {
         fn builder(builder: MySqlBuilder) -> MySqlBuilder {
             builder.create(true)
         }
-    } races manager merges times maintenance maintenance_times;
+    } races manager merges times maintenance maintenance_times users;
+
+    /// Rails' table with the column of users.
+    Users with_users {
+        const SCHEMA: &'static str = "
+            CREATE TABLE sessions (
+                id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
+                session_id varchar(255) NOT NULL UNIQUE, data text,
+                created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL,
+                user_id varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, INDEX (user_id))";
+
+        fn table() -> Table {
+            Table::default().user_column("user_id").unwrap()
+        }
+    } store races manager merges late rotation times maintenance maintenance_times users user_column;
+
+    /// The column of users under an odd name and a lax collation, without an index, where the id is
+    /// the primary key.
+    UsersByKey users_by_key {
+        const SCHEMA: &'static str = r#"
+            CREATE TABLE sessions (
+                session_id varchar(255) PRIMARY KEY, data mediumtext,
+                `the "User` varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci,
+                created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL)"#;
+
+        fn table() -> Table {
+            Table::default().user_column("the \"user").unwrap()
+        }
+
+        fn builder(builder: MySqlBuilder) -> MySqlBuilder {
+            builder.lanes(false)
+        }
+    } store manager maintenance users user_column;
+
+    /// As the store itself makes it with the column of users.
+    UsersMade users_made {
+        const SCHEMA: &'static str = "SELECT 1";
+
+        fn table() -> Table {
+            Table::default().user_column("user_id").unwrap()
+        }
+
+        fn builder(builder: MySqlBuilder) -> MySqlBuilder {
+            builder.create(true)
+        }
+    } manager maintenance users user_column;
 
     /// The optional expiry column, and data as bytes.
     Expiring expiring {
@@ -230,7 +275,7 @@ layouts! {
                 session_id varchar(255) NOT NULL UNIQUE, data mediumblob,
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL,
                 expires_at datetime(6))";
-    } store manager merges times expiry any_bytes maintenance maintenance_times;
+    } store manager merges times expiry any_bytes maintenance maintenance_times users;
 
     /// Data as JSON text.
     Json json {
@@ -239,5 +284,5 @@ layouts! {
                 id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,
                 session_id varchar(255) NOT NULL UNIQUE, data json,
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL)";
-    } store manager merges merged_keys late rotation times maintenance maintenance_times;
+    } store manager merges merged_keys late rotation times maintenance maintenance_times users;
 }

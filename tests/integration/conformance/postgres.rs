@@ -124,11 +124,21 @@ pub(crate) const RAILS: &str = "
     CREATE UNIQUE INDEX index_sessions_on_session_id ON {schema}.sessions (session_id);
     CREATE INDEX index_sessions_on_updated_at ON {schema}.sessions (updated_at);";
 
+/// The same with the column of users.
+const USERS: &str = r#"
+    CREATE TABLE {schema}.sessions (
+        id bigserial PRIMARY KEY, session_id character varying NOT NULL, data text,
+        created_at timestamp(6) without time zone NOT NULL,
+        updated_at timestamp(6) without time zone NOT NULL);
+    CREATE UNIQUE INDEX index_sessions_on_session_id ON {schema}.sessions (session_id);
+    ALTER TABLE {schema}.sessions ADD COLUMN user_id character varying COLLATE "C";
+    CREATE INDEX index_sessions_on_user_id ON {schema}.sessions (user_id, id);"#;
+
 layouts! {
     /// As Rails' migration makes it.
     Rails rails {
         const SCHEMA: &'static str = RAILS;
-    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times users;
 
     /// The same with a connection for each operation, without lanes.
     Plain plain {
@@ -137,7 +147,7 @@ layouts! {
         fn builder(builder: PostgresBuilder) -> PostgresBuilder {
             builder.lanes(false)
         }
-    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times users;
 
     /// The same behind a pooler: statements without names, limits for each transaction.
     Pooled pooled {
@@ -146,7 +156,7 @@ layouts! {
         fn builder(builder: PostgresBuilder) -> PostgresBuilder {
             builder.pgbouncer(true)
         }
-    } store races manager merges merged_keys late rotation times maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times maintenance maintenance_times users;
 
     /// As the gem's own `create_table!` makes it: no times, the id may be NULL.
     Gem gem {
@@ -155,7 +165,7 @@ layouts! {
                 id serial PRIMARY KEY, session_id character varying(255), data text);
             CREATE UNIQUE INDEX index_sessions_on_session_id ON {schema}.sessions (session_id);";
         const TIMES: &'static [&'static str] = &[];
-    } store races manager merges maintenance;
+    } store races manager merges maintenance users;
 
     /// Names that have to be quoted: quotes, spaces, upper case, dots, a reserved word.
     Odd odd {
@@ -175,7 +185,7 @@ layouts! {
             let table = table.primary_key(r#"the "Key""#).unwrap();
             table.session_id_column("select").unwrap().data_column("pay.Load").unwrap()
         }
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// The id is the primary key.
     IdAsKey id_as_key {
@@ -183,7 +193,7 @@ layouts! {
             CREATE TABLE {schema}.sessions (
                 session_id varchar(255) PRIMARY KEY, data text,
                 created_at timestamp NOT NULL, updated_at timestamp NOT NULL);";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// No primary key, columns in another order, times with a zone.
     NoKey no_key {
@@ -192,7 +202,7 @@ layouts! {
                 updated_at timestamptz, data text, created_at timestamptz, session_id varchar);
             CREATE UNIQUE INDEX some_index ON {schema}.sessions (session_id);
             SET timezone TO 'UTC';";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// A key that is no number, and one time of each kind.
     Uuid uuid {
@@ -201,7 +211,7 @@ layouts! {
                 id uuid PRIMARY KEY DEFAULT gen_random_uuid(), session_id text NOT NULL UNIQUE,
                 data text, created_at timestamptz NOT NULL, updated_at timestamp NOT NULL);
             SET timezone TO 'UTC';";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// An id column that takes ids for equal that differ in case or accents.
     Collated collated {
@@ -213,7 +223,48 @@ layouts! {
                 data text COLLATE {schema}.lax);
             CREATE UNIQUE INDEX some_index ON {schema}.sessions (session_id);";
         const TIMES: &'static [&'static str] = &[];
-    } store manager merges maintenance;
+    } store manager merges maintenance users;
+
+    /// Rails' table with the column of users.
+    Users with_users {
+        const SCHEMA: &'static str = USERS;
+
+        fn table(name: &str) -> Table {
+            Table::new(format!("{name}.sessions")).unwrap().user_column("user_id").unwrap()
+        }
+    } store races manager merges late rotation times maintenance maintenance_times users user_column;
+
+    /// The same behind a pooler.
+    UsersPooled users_pooled {
+        const SCHEMA: &'static str = USERS;
+
+        fn table(name: &str) -> Table {
+            Users::table(name)
+        }
+
+        fn builder(builder: PostgresBuilder) -> PostgresBuilder {
+            builder.pgbouncer(true)
+        }
+    } store manager maintenance users user_column;
+
+    /// The column of users under an odd name, without an index, where the id is the primary key.
+    UsersByKey users_by_key {
+        const SCHEMA: &'static str = r#"
+            CREATE TABLE {schema}.sessions (
+                session_id varchar(255) PRIMARY KEY, data bytea, "the ""User" text,
+                created_at timestamp NOT NULL, updated_at timestamp NOT NULL);"#;
+        const TYPE: &'static str = "bytea";
+        const BYTES: &'static str = "data";
+
+        fn table(name: &str) -> Table {
+            let table = Table::new(format!("{name}.sessions")).unwrap();
+            table.user_column("the \"User").unwrap()
+        }
+
+        fn builder(builder: PostgresBuilder) -> PostgresBuilder {
+            builder.lanes(false)
+        }
+    } store manager maintenance users user_column;
 
     /// The optional expiry column, and data as bytes.
     Expiring expiring {
@@ -224,7 +275,7 @@ layouts! {
                 expires_at timestamp(6));";
         const TYPE: &'static str = "bytea";
         const BYTES: &'static str = "data";
-    } store manager merges times expiry any_bytes maintenance maintenance_times;
+    } store manager merges times expiry any_bytes maintenance maintenance_times users;
 
     /// Data as JSON text.
     Json json {
@@ -234,7 +285,7 @@ layouts! {
                 created_at timestamp(6) NOT NULL, updated_at timestamp(6) NOT NULL);";
         const TYPE: &'static str = "json";
         const BYTES: &'static str = "convert_to(data::text, 'UTF8')";
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// Data as JSON that the server normalises.
     Jsonb jsonb {
@@ -275,5 +326,5 @@ layouts! {
             out
         }
 
-    } manager merges merged_keys late rotation times maintenance maintenance_times;
+    } manager merges merged_keys late rotation times maintenance maintenance_times users;
 }

@@ -126,7 +126,7 @@ layouts! {
                 data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL);
             CREATE UNIQUE INDEX index_sessions_on_session_id ON sessions (session_id);
             CREATE INDEX index_sessions_on_updated_at ON sessions (updated_at);"#;
-    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times users;
 
     /// The same with a transaction for each operation, without lanes.
     Plain plain {
@@ -135,7 +135,7 @@ layouts! {
         fn builder(builder: SqliteBuilder) -> SqliteBuilder {
             builder.lanes(false)
         }
-    } store races manager merges times any_bytes maintenance maintenance_times;
+    } store races manager merges times any_bytes maintenance maintenance_times users;
 
     /// The same with finds on threads that may wait for a disk.
     Cold cold {
@@ -150,7 +150,7 @@ layouts! {
     InMemory in_memory {
         const SCHEMA: &'static str = Rails::SCHEMA;
         const IN_MEMORY: bool = true;
-    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times;
+    } store races manager merges merged_keys late rotation times any_bytes maintenance maintenance_times users;
 
     /// What the gem's `create_table!` makes: a nullable id and no times.
     Gem gem {
@@ -159,7 +159,7 @@ layouts! {
                 id integer PRIMARY KEY AUTOINCREMENT NOT NULL, session_id varchar(255), data text);
             CREATE UNIQUE INDEX session_id_index ON sessions (session_id);"#;
         const TIMES: &'static [&'static str] = &[];
-    } store manager merges merged_keys late rotation any_bytes maintenance;
+    } store manager merges merged_keys late rotation any_bytes maintenance users;
 
     /// Everything renamed, and to what has to be quoted.
     Renamed renamed {
@@ -176,7 +176,7 @@ layouts! {
             let table = Table::new(r#"web "sessions""#).unwrap().primary_key("the key").unwrap();
             table.session_id_column("select").unwrap().data_column("pay load").unwrap()
         }
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// The id is the primary key.
     IdAsKey id_as_key {
@@ -184,7 +184,7 @@ layouts! {
             CREATE TABLE sessions (
                 session_id varchar(255) PRIMARY KEY NOT NULL, data text,
                 created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL) WITHOUT ROWID;"#;
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// No primary key, and columns in another order.
     NoKey no_key {
@@ -192,7 +192,7 @@ layouts! {
             CREATE TABLE sessions (
                 updated_at datetime, data text, created_at datetime, session_id varchar);
             CREATE UNIQUE INDEX some_index ON sessions (session_id);"#;
-    } store manager merges times maintenance maintenance_times;
+    } store manager merges times maintenance maintenance_times users;
 
     /// An id column that ignores case.
     Collated collated {
@@ -201,7 +201,7 @@ layouts! {
                 id integer PRIMARY KEY, session_id varchar NOT NULL COLLATE NOCASE, data text);
             CREATE UNIQUE INDEX some_index ON sessions (session_id);"#;
         const TIMES: &'static [&'static str] = &[];
-    } store manager merges maintenance;
+    } store manager merges maintenance users;
 
     /// An id column that ignores trailing spaces.
     Trimmed trimmed {
@@ -210,6 +210,38 @@ layouts! {
                 id integer PRIMARY KEY, session_id varchar NOT NULL UNIQUE COLLATE RTRIM, data text);"#;
         const TIMES: &'static [&'static str] = &[];
     } store;
+
+    /// Rails' table with the column of users.
+    Users with_users {
+        const SCHEMA: &'static str = r#"
+            CREATE TABLE sessions (
+                id integer PRIMARY KEY AUTOINCREMENT NOT NULL, session_id varchar NOT NULL,
+                data text, created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL);
+            CREATE UNIQUE INDEX index_sessions_on_session_id ON sessions (session_id);
+            ALTER TABLE sessions ADD COLUMN user_id varchar;
+            CREATE INDEX index_sessions_on_user_id ON sessions (user_id);"#;
+
+        fn table() -> Table {
+            Table::default().user_column("user_id").unwrap()
+        }
+    } store races manager merges late rotation times maintenance maintenance_times users user_column;
+
+    /// The column of users under an odd name, without an index, where the id is the primary key.
+    UsersByKey users_by_key {
+        const SCHEMA: &'static str = r#"
+            CREATE TABLE sessions (
+                session_id varchar(255) PRIMARY KEY NOT NULL, data text, "the ""user" text,
+                created_at datetime(6) NOT NULL, updated_at datetime(6) NOT NULL) WITHOUT ROWID;"#;
+        const IN_MEMORY: bool = true;
+
+        fn table() -> Table {
+            Table::default().user_column("the \"user").unwrap()
+        }
+
+        fn builder(builder: SqliteBuilder) -> SqliteBuilder {
+            builder.lanes(false)
+        }
+    } store manager maintenance users user_column;
 
     /// The optional expiry column, and data in a blob.
     Expiring expiring {
@@ -220,7 +252,7 @@ layouts! {
                 expires_at datetime(6));"#;
         const TYPE: &'static str = "BLOB";
         const IN_MEMORY: bool = true;
-    } store manager merges times expiry any_bytes maintenance maintenance_times;
+    } store manager merges times expiry any_bytes maintenance maintenance_times users;
 }
 
 #[tokio::test]

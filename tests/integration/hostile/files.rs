@@ -82,7 +82,7 @@ async fn a_lazy_store_waits_for_its_folder() {
 
 #[tokio::test]
 async fn a_closed_store_answers_errors() {
-    use sqlbypass::{Filter, Maintenance, Scan};
+    use sqlbypass::{Maintenance, Scan};
 
     let place = Place::rails();
     let store = place.open().await;
@@ -92,7 +92,7 @@ async fn a_closed_store_answers_errors() {
     assert!(store.find(&Lookup::new(&id)).await.unwrap_err().is_unavailable());
     assert!(insert(&store, &id, "one").await.unwrap_err().is_unavailable());
     assert!(store.destroy(&Lookup::new(&id)).await.unwrap_err().is_unavailable());
-    let scan = Scan { after: None, limit: 1, filter: Filter::default(), with_data: false };
+    let scan = Scan::new(1);
     assert!(store.scan(&scan).await.unwrap_err().is_unavailable());
     assert!(store.inspect().await.unwrap_err().is_unavailable());
     assert!(store.clear().await.unwrap_err().is_unavailable());

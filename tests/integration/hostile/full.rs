@@ -52,7 +52,7 @@ async fn a_full_disk_is_told_and_loses_nothing() {
     assert_eq!(insert(&store, &new_id(), "y".repeat(9_000)).await.unwrap(), Saved::Applied);
     assert!(store.destroy(&Lookup::new(&ids[1])).await.unwrap());
     assert_eq!(insert(&store, &new_id(), large.clone()).await.unwrap(), Saved::Applied);
-    let all = Scan { after: None, limit: 100, filter: Filter::default(), with_data: false };
+    let all = Scan::new(100);
     let keys: Vec<_> = store.scan(&all).await.unwrap().into_iter().map(|row| row.key).collect();
     assert_eq!(store.delete(&keys, &Filter::default()).await.unwrap(), keys.len() as u64);
     assert_eq!(insert(&store, &new_id(), large).await.unwrap(), Saved::Applied);

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use http::{Request, Response};
 use sqlbypass::{
-    Changes, Codec, Commit, CommitFailure, CookieChange, CookieOptions, Error, Expiry, Filter,
-    Guard, Insert, Json, Lookup, Maintenance, Map, Null, Outcome, Row, RowKey, Save, Scan, Session,
+    Changes, Codec, Commit, CommitFailure, CookieChange, CookieOptions, Error, Expiry, Guard,
+    Insert, Json, Lookup, Maintenance, Map, Null, Outcome, Row, RowKey, Save, Scan, Session,
     SessionId, SessionLayer, SessionManager, SqliteStore, Store, Update, Value, ValueRef,
 };
 use tower::Layer;
@@ -61,7 +61,7 @@ async fn values_and_records_print_nothing_of_a_session() {
     let data = format!(r#"{{"value":{{"{SENTINEL}":"{SENTINEL}"}}}}"#);
     printed.debug(&(&id, id.private(), id.legacy()));
     printed.debug(&(Lookup::with_legacy(&id), sqlbypass::StoredId::from(id.private())));
-    let insert_one = Insert { id: id.private(), data: data.clone().into(), expires_in: None };
+    let insert_one = Insert::new(id.private(), data.clone());
     let guard = Guard::Data(Some(data.clone().into()));
     let change =
         Update { guard: guard.clone(), expiry: Expiry::Never, ..Update::new(id.private().into()) };
@@ -69,7 +69,7 @@ async fn values_and_records_print_nothing_of_a_session() {
     printed.debug(&(&insert_one, &change, guard));
     printed.debug(&(Save::Insert(insert_one), Save::Update(change)));
     let key = RowKey::Text(id.as_str().into());
-    printed.debug(&Scan { after: Some(key), limit: 1, filter: Filter::default(), with_data: true });
+    printed.debug(&Scan { after: Some(key), with_data: true, ..Scan::new(1) });
     let map = secret_map();
     let value = Value::from(map.clone());
     printed.debug(&(ValueRef::owned(&value), &value, Value::from(SENTINEL), &map));
@@ -82,7 +82,7 @@ async fn values_and_records_print_nothing_of_a_session() {
     let store = SqliteStore::builder(":memory:").create(true).open().await.unwrap();
     insert(&store, &id, data).await.unwrap();
     printed.debug(&store.find(&Lookup::new(&id)).await.unwrap().unwrap());
-    let scan = Scan { after: None, limit: 9, filter: Filter::default(), with_data: true };
+    let scan = Scan { with_data: true, ..Scan::new(9) };
     let rows: Vec<Row> = store.scan(&scan).await.unwrap();
     printed.debug(&rows);
     printed.debug(&store);

@@ -67,7 +67,7 @@ fn new_id() -> SessionId {
 }
 
 async fn insert(store: &SqliteStore, id: &SessionId, data: impl Into<Bytes>) -> Result<Saved> {
-    let insert = Insert { id: id.private(), data: data.into(), expires_in: None };
+    let insert = Insert::new(id.private(), data);
     store.save(&Save::Insert(insert)).await
 }
 

@@ -140,9 +140,7 @@ async fn what_meets_shares_a_transaction() {
     let store = counts.builder(&place).open().await.unwrap();
     let ids: Vec<SessionId> = (0..200).map(|_| new_id()).collect();
     counts.take();
-    let inserts = ids.iter().map(|id| {
-        Save::Insert(sqlbypass::Insert { id: id.private(), data: "one".into(), expires_in: None })
-    });
+    let inserts = ids.iter().map(|id| Save::Insert(sqlbypass::Insert::new(id.private(), "one")));
     for saved in behind_a_lock(&place, &store, inserts.collect()).await {
         assert_eq!(saved.unwrap(), Saved::Applied);
     }
@@ -170,9 +168,7 @@ async fn without_lanes_each_has_a_transaction() {
     let store = counts.builder(&place).lanes(false).open().await.unwrap();
     let ids: Vec<SessionId> = (0..50).map(|_| new_id()).collect();
     counts.take();
-    let inserts = ids.iter().map(|id| {
-        Save::Insert(sqlbypass::Insert { id: id.private(), data: "one".into(), expires_in: None })
-    });
+    let inserts = ids.iter().map(|id| Save::Insert(sqlbypass::Insert::new(id.private(), "one")));
     for saved in behind_a_lock(&place, &store, inserts.collect()).await {
         assert_eq!(saved.unwrap(), Saved::Applied);
     }

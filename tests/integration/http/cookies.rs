@@ -272,7 +272,7 @@ async fn a_refresh_that_fails_is_no_failure_of_the_request() {
     let store = SqliteStore::builder(":memory:").create(true).open().await.unwrap();
     let manager = SessionManager::new(store, Json);
     let broken = SessionId::generate().unwrap();
-    let insert = Insert { id: broken.private(), data: "[]".into(), expires_in: None };
+    let insert = Insert::new(broken.private(), "[]");
     manager.store().save(&Save::Insert(insert)).await.unwrap();
     let cookie = CookieOptions::default().expire_after(Some(Duration::from_secs(60)));
     let layer = SessionLayer::new(manager.clone()).cookie(cookie).unwrap();

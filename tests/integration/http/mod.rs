@@ -40,7 +40,7 @@ async fn stored(manager: &Manager) -> SessionId {
 }
 
 async fn put(manager: &Manager, id: &SessionId, data: &'static str) {
-    let insert = sqlbypass::Insert { id: id.private(), data: data.into(), expires_in: None };
+    let insert = sqlbypass::Insert::new(id.private(), data);
     manager.store().save(&Save::Insert(insert)).await.unwrap();
     manager.store().take();
 }

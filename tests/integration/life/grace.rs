@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sqlbypass::{
-    AnyStore, Commit, CookieChange, Filter, Insert, Json, Maintenance as _, ManagerOptions,
-    Outcome, Save, Scan, Session, SessionId, SessionManager, Store as _,
+    AnyStore, Commit, CookieChange, Insert, Json, Maintenance as _, ManagerOptions, Outcome, Save,
+    Scan, Session, SessionId, SessionManager, Store as _,
 };
 use tokio::task::JoinHandle;
 
@@ -133,8 +133,8 @@ async fn meet(place: &Place, requests: &[Does], lives: bool, check: impl AsyncFn
         };
         let manager = SessionManager::with_options(Ways(store.clone()), Json, options);
         let id = SessionId::generate().unwrap();
-        let data = r#"{"value":{"n":1}}"#.into();
-        let insert = Insert { id: id.private(), data, expires_in: None };
+        let data = r#"{"value":{"n":1}}"#;
+        let insert = Insert::new(id.private(), data);
         store.clear().await.unwrap();
         store.save(&Save::Insert(insert)).await.unwrap();
         let mut running = Vec::new();
@@ -153,7 +153,7 @@ async fn meet(place: &Place, requests: &[Does], lives: bool, check: impl AsyncFn
                 assert_eq!(reader.get("n").await.unwrap(), Some(1), "it was gone for a moment");
             }
         }
-        let scan = Scan { after: None, limit: 10, filter: Filter::default(), with_data: true };
+        let scan = Scan { with_data: true, ..Scan::new(10) };
         let rows = store.scan(&scan).await.unwrap().into_iter();
         let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
         let rows = rows.map(|row| (row.stored_id.into(), text(&row.data.unwrap()))).collect();

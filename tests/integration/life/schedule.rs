@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlbypass::{
-    CookieChange, Filter, Insert, Json, Late, Maintenance, ManagerOptions, Merges, Outcome, Policy,
+    CookieChange, Insert, Json, Late, Maintenance, ManagerOptions, Merges, Outcome, Policy,
     PostgresStore, Save, Saved, Scan, SessionId, SessionManager, Table,
 };
 use tokio::task::JoinHandle;
@@ -146,7 +146,7 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect();
-        let insert = Insert { id: id.private(), data: text(&row).into(), expires_in: None };
+        let insert = Insert::new(id.private(), text(&row));
         assert_eq!(store.save(&Save::Insert(insert)).await.unwrap(), Saved::Applied);
         let rows = [(id.private().as_str().to_owned(), row)].into_iter().collect();
         let (dead, running, cookies) = (BTreeSet::new(), Vec::new(), vec![id]);
@@ -400,7 +400,7 @@ impl<'a, S: Maintenance + Clone> Run<'a, S> {
 
     /// The table holds what the model says, and nothing that has ended.
     async fn compare(&self) {
-        let scan = Scan { after: None, limit: 1_000, filter: Filter::default(), with_data: true };
+        let scan = Scan { with_data: true, ..Scan::new(1_000) };
         let rows = self.store.scan(&scan).await.unwrap();
         let rows: BTreeMap<String, Row> = rows
             .into_iter()

@@ -137,7 +137,7 @@ async fn closing_drains() {
 async fn insert_all(store: &MySqlStore, ids: &[SessionId]) -> Vec<Result<Saved>> {
     let inserts = ids.iter().map(|id| {
         let (store, id) = (store.clone(), id.private());
-        let insert = Insert { id, data: "new".into(), expires_in: None };
+        let insert = Insert::new(id, "new");
         async move { store.save(&Save::Insert(insert)).await }
     });
     together(inserts).await.into_iter().map(|(saved, _)| saved).collect()

@@ -68,7 +68,7 @@ async fn rows_that_were_deleted_are_told_whatever_becomes_of_the_lock() {
     let refused = Answer { to, instead: Some(ping), with: failed(1105) };
     for mode in [Mode::CutAt(b"RELEASE_LOCK"), Mode::Answer(refused)] {
         insert(&store, &new_id(), "one").await.unwrap();
-        let scan = Scan { after: None, limit: 10, filter: Filter::default(), with_data: false };
+        let scan = Scan::new(10);
         let rows = store.scan(&scan).await.unwrap();
         let keys: Vec<_> = rows.into_iter().map(|row| row.key).collect();
         proxy.set(mode);

@@ -96,7 +96,7 @@ fn new_id() -> SessionId {
 }
 
 async fn insert(store: &PostgresStore, id: &SessionId, data: &str) -> Result<Saved> {
-    let insert = Insert { id: id.private(), data: data.to_owned().into(), expires_in: None };
+    let insert = Insert::new(id.private(), data.to_owned());
     store.save(&Save::Insert(insert)).await
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn what_meets_goes_out_together<S: Shared>(
 ) {
     let ids: Vec<SessionId> = (0..200).map(|_| new_id()).collect();
     let inserts = ids.iter().map(|id| {
-        let insert = Insert { id: id.private(), data: "one".into(), expires_in: None };
+        let insert = Insert::new(id.private(), "one");
         save(store, Save::Insert(insert))
     });
     assert!(together(inserts).await.into_iter().all(|(saved, _)| saved.unwrap() == Saved::Applied));
@@ -143,7 +143,7 @@ pub(crate) async fn duplicates_and_missing_rows_are_told_one_by_one<S: Shared>(s
         insert(store, id, "before").await.unwrap();
     }
     let inserts = ids.iter().map(|id| {
-        let insert = Insert { id: id.private(), data: "new".into(), expires_in: None };
+        let insert = Insert::new(id.private(), "new");
         save(store, Save::Insert(insert))
     });
     for (at, (saved, _)) in together(inserts).await.into_iter().enumerate() {
@@ -239,7 +239,7 @@ pub(crate) async fn closing_drains<S: Shared>(
     let mut inserts: Vec<_> = ids
         .iter()
         .map(|id| {
-            let insert = Insert { id: id.private(), data: "new".into(), expires_in: None };
+            let insert = Insert::new(id.private(), "new");
             Box::pin(save(store, Save::Insert(insert)))
         })
         .collect();

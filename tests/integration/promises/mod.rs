@@ -24,7 +24,7 @@ pub(crate) async fn insert(
     id: &SessionId,
     data: impl Into<Bytes>,
 ) -> Result<Saved> {
-    let insert = Insert { id: id.private(), data: data.into(), expires_in: None };
+    let insert = Insert::new(id.private(), data);
     store.save(&Save::Insert(insert)).await
 }
 

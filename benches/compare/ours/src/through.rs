@@ -54,7 +54,7 @@ impl<S: Open> Rival for Through<S> {
 
     async fn insert(&self, id: &str, data: &Data) -> Result<()> {
         let (id, data) = (parsed(id)?.private(), data.json().into());
-        match self.store.save(&Save::Insert(Insert { id, data, expires_in: None })).await? {
+        match self.store.save(&Save::Insert(Insert::new(id, data))).await? {
             Saved::Applied => Ok(()),
             other => Err(format!("an insert was {other:?}").into()),
         }
@@ -72,7 +72,7 @@ impl<S: Open> Through<S> {
         let numbers: HashMap<String, usize> =
             (0..count).map(|n| (bench_kit::private_id(&bench_kit::id(n)), n)).collect();
         let filter = Filter::default();
-        let mut scan = Scan { after: None, limit: 500, filter, with_data: true };
+        let mut scan = Scan { filter, with_data: true, ..Scan::new(500) };
         let mut found = 0;
         while found < count {
             let rows = self.store.scan(&scan).await?;

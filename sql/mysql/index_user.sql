@@ -1,0 +1,1 @@
+CREATE INDEX {index_user} ON {table} ({user}) LOCK = NONE

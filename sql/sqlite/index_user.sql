@@ -1,0 +1,1 @@
+CREATE INDEX {index_user} ON {bare_table} ({user})
