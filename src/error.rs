@@ -56,6 +56,30 @@ pub(crate) enum Kind {
     Database,
 }
 
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+impl Kind {
+    /// For labels.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Schema => "schema",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
+            Self::UnknownOutcome => "unknown_outcome",
+            Self::ReadOnly => "read_only",
+            Self::StorageFull => "storage_full",
+            Self::Overflow { .. } => "overflow",
+            Self::Decode { .. } => "decode",
+            Self::Value => "value",
+            Self::Conflict => "conflict",
+            Self::Committed => "committed",
+            Self::Random => "random",
+            Self::Database => "database",
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn new(
         kind: Kind,

@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod id;
 mod manager;
+mod observe;
 mod rails;
 mod record;
 mod session;
@@ -52,6 +53,7 @@ pub use id::{LegacyId, PrivateId, SessionId, StoredId};
 pub use manager::{Late, ManagerOptions, Merges, Policy, SessionManager, Users};
 #[cfg(feature = "mysql")]
 pub use mysql_async;
+pub use observe::{IdHash, LogSalt, UnknownId, UnknownIds, UnknownIdsReceiver};
 pub use rails::{CsrfToken, Flash, WardenUser};
 pub use record::{
     Expiry, Filter, Guard, Insert, Lookup, Owner, Record, Row, RowKey, Save, Saved, Scan, Still,

@@ -105,6 +105,17 @@ pub enum Save {
     Update(Update),
 }
 
+impl Save {
+    /// Bytes of the data that it writes, if it writes any.
+    #[cfg(feature = "_sql")]
+    pub(crate) fn data_len(&self) -> Option<usize> {
+        match self {
+            Self::Insert(insert) => Some(insert.data.len()),
+            Self::Update(update) => update.data.as_ref().map(Bytes::len),
+        }
+    }
+}
+
 /// A new row.
 #[derive(Clone)]
 pub struct Insert {

@@ -44,7 +44,7 @@ enum Fresh<'a> {
 impl<S: Store> Shared<S> {
     /// By reference, as all that is below: what a future is given has a place in it, and what it
     /// moves elsewhere has two.
-    pub(super) async fn commit(&self, pending: &mut Pending) -> Result<Commit> {
+    pub(super) async fn committed(&self, pending: &mut Pending) -> Result<Commit> {
         let Pending { id, loaded, document, changes, action, edits } = pending;
         let (id, changes, action) = (id.as_ref(), &*changes, *action);
         if action == Action::EndId {
@@ -65,7 +65,7 @@ impl<S: Store> Shared<S> {
             });
         }
         if let (Loaded::No, Some(id)) = (&*loaded, id) {
-            *loaded = self.find(id).await?;
+            *loaded = self.load(id).await?;
         }
         let Some(id) = id else {
             return self.create(changes).await;

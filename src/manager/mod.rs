@@ -2,6 +2,7 @@
 
 mod commit;
 mod grace;
+mod life;
 mod merges;
 mod options;
 mod touches;
@@ -15,6 +16,7 @@ use crate::codec::{Changes, Codec};
 use crate::cookie::CookieOptions;
 use crate::error::Result;
 use crate::id::{PrivateId, SessionId, StoredId};
+use crate::observe::{IdHash, describe};
 use crate::record::{Lookup, Record};
 use crate::session::{Backend, BoxFuture, Commit, Loaded, Pending, Session};
 use crate::store::Store;
@@ -73,6 +75,7 @@ impl<S: Store> SessionManager<S> {
 
     /// A manager with these settings.
     pub fn with_options(store: S, codec: impl Codec, options: ManagerOptions) -> Self {
+        describe();
         let grace = options.rotation_grace.map(Grace::new);
         let codec = Arc::new(codec);
         Self(Arc::new(Shared { store, codec, options, grace, touches: Touches::default() }))
@@ -99,6 +102,11 @@ impl<S: Store> SessionManager<S> {
     /// The store.
     pub fn store(&self) -> &S {
         &self.0.store
+    }
+
+    /// What logs call the session of this id.
+    pub fn id_hash(&self, id: &SessionId) -> IdHash {
+        self.0.life().hash(id)
     }
 
     /// The settings.
@@ -145,7 +153,7 @@ impl<S: Store> Backend for Shared<S> {
     }
 
     fn find<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<Loaded>> {
-        Box::pin(self.find(id))
+        Box::pin(self.load(id))
     }
 
     fn commit(&self, mut pending: Pending) -> BoxFuture<'_, Result<Commit>> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::merges::Merges;
 use super::users::Users;
+use crate::observe::{LogSalt, UnknownIds};
 use crate::record::Timeouts;
 
 /// What happens when somebody else has changed the row since it was read.
@@ -86,6 +87,12 @@ pub struct ManagerOptions {
     pub deadline: Duration,
     /// Which user a session is of; nobody asks by default.
     pub users: Option<Users>,
+    /// Where well-formed ids that find no session are reported, for whoever looks out for guesses;
+    /// nowhere by default. Reports never wait: what finds the queue full is dropped and counted.
+    pub unknown_ids: Option<UnknownIds>,
+    /// The secret under which logs, and [`unknown_ids`](Self::unknown_ids), name sessions; random in
+    /// each process by default.
+    pub log_salt: LogSalt,
 }
 
 impl Default for ManagerOptions {
@@ -100,6 +107,8 @@ impl Default for ManagerOptions {
             rotation_grace: None,
             deadline: Duration::from_secs(5),
             users: None,
+            unknown_ids: None,
+            log_salt: LogSalt::default(),
         }
     }
 }

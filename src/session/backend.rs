@@ -39,6 +39,15 @@ pub(crate) enum Loaded {
 }
 
 impl Loaded {
+    /// For labels.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::No | Self::Missing => "unknown",
+            Self::Row(_) => "found",
+            Self::Snapshot { .. } => "snapshot",
+        }
+    }
+
     /// What is read.
     pub(crate) fn record(&self) -> Option<&Record> {
         match self {

@@ -26,6 +26,21 @@ pub enum Outcome {
     Destroyed,
 }
 
+impl Outcome {
+    /// For labels.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Saved => "saved",
+            Self::Unchanged => "unchanged",
+            Self::Merged => "merged",
+            Self::Gone => "gone",
+            Self::Conflict => "conflict",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
 /// What a commit did, and what the browser has to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {

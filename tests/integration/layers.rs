@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Left to right; `docs/architecture.md` draws it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "error",
     "id",
     "table",
     "value",
     "cookie",
     "record",
+    "observe",
     "codec",
     "sql",
     "store",

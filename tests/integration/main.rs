@@ -14,6 +14,8 @@ mod http;
 mod layers;
 mod life;
 mod mysql;
+#[cfg(feature = "metrics")]
+mod observe;
 mod postgres;
 mod promises;
 #[cfg(feature = "cli")]

@@ -22,6 +22,7 @@ use super::tasks::{self, lock_name, write_alone};
 use super::transaction::{Met, Step, transact};
 use super::{inspect, many};
 use crate::error::{Error, Result};
+use crate::observe::Quiet;
 use crate::record::{Record, Row as TableRow, Saved};
 use crate::store::call::Call;
 use crate::store::lane::Change;
@@ -229,7 +230,7 @@ impl<'s> Connection<'s> {
         W: Future<Output = (Held, Result<T, Fault>)> + Send + 'static,
     {
         let held = self.held.take().ok_or_else(gone)?;
-        let work: Work<T> = Box::pin(work(held));
+        let work: Work<T> = Quiet(Box::pin(work(held)));
         let until = self.progress.until + MUTE;
         let flight = Flight { work: Some(work), shared: self.shared, until };
         let (held, result) = flight.await;
@@ -333,7 +334,7 @@ impl server::Connection for Connection<'_> {
     }
 }
 
-type Work<T> = Pin<Box<dyn Future<Output = (Held, Result<T, Fault>)> + Send>>;
+type Work<T> = Quiet<Pin<Box<dyn Future<Output = (Held, Result<T, Fault>)> + Send>>>;
 
 /// Work under way on a connection.
 struct Flight<'s, T: Send + 'static> {
@@ -348,7 +349,7 @@ impl<T: Send + 'static> Future for Flight<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(work) = &mut self.work else { return Poll::Pending };
-        let done = work.as_mut().poll(context);
+        let done = Pin::new(work).poll(context);
         if done.is_ready() {
             self.work = None;
         }

@@ -16,6 +16,7 @@ mod tasks;
 mod transaction;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 pub use options::MySqlBuilder;
@@ -28,6 +29,7 @@ use super::server::{
 use super::{Maintenance, Store};
 use crate::error::Result;
 use crate::id::{PrivateId, StoredId};
+use crate::observe::{Seen, System, describe, done, operation};
 use crate::record::{Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts};
 use crate::sql::Flags;
 use crate::store::statements::Name;
@@ -100,6 +102,7 @@ impl MySqlStore {
     }
 
     pub(super) async fn from_builder(options: MySqlBuilder) -> Result<Self> {
+        describe();
         let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options)?);
         if !lazy {
@@ -113,6 +116,7 @@ impl MySqlStore {
 pub(super) fn addition(builder: &MySqlBuilder) -> Result<Vec<String>> {
     super::statements::addition(&statements::creating(&builder.table))
 }
+const SYSTEM: System = System::MySql;
 
 /// The statement that makes the table, its indexes inside.
 pub(super) fn creation(builder: &MySqlBuilder) -> Result<Vec<String>> {
@@ -122,53 +126,70 @@ pub(super) fn creation(builder: &MySqlBuilder) -> Result<Vec<String>> {
 
 impl Store for MySqlStore {
     async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
-        match &self.lanes {
-            Some(lanes) => lanes.find(lookup).await,
-            None => self.shared.run(Find(lookup)).await,
-        }
+        let work = pin!(async {
+            match &self.lanes {
+                Some(lanes) => lanes.find(lookup).await,
+                None => self.shared.run(Find(lookup)).await,
+            }
+        });
+        operation(SYSTEM, "find", None, Seen::found, work).await
     }
 
     async fn save(&self, save: &Save) -> Result<Saved> {
-        match &self.lanes {
-            Some(lanes) => lanes.save(save).await,
-            None => self.shared.run(Write(save)).await,
-        }
+        let work = pin!(async {
+            match &self.lanes {
+                Some(lanes) => lanes.save(save).await,
+                None => self.shared.run(Write(save)).await,
+            }
+        });
+        operation(SYSTEM, "save", save.data_len(), Seen::saved, work).await
     }
 
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
-        match &self.lanes {
-            Some(lanes) => lanes.destroy(lookup).await,
-            None => self.shared.run(Destroy(lookup)).await,
-        }
+        let work = pin!(async {
+            match &self.lanes {
+                Some(lanes) => lanes.destroy(lookup).await,
+                None => self.shared.run(Destroy(lookup)).await,
+            }
+        });
+        operation(SYSTEM, "destroy", None, Seen::met, work).await
     }
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
-        match &self.lanes {
-            Some(lanes) => lanes.touch(id, timeouts).await,
-            None => self.shared.run(Touch { id: *id, timeouts }).await,
-        }
+        let work = pin!(async {
+            match &self.lanes {
+                Some(lanes) => lanes.touch(id, timeouts).await,
+                None => self.shared.run(Touch { id: *id, timeouts }).await,
+            }
+        });
+        operation(SYSTEM, "touch", None, Seen::met, work).await
     }
 }
 
 impl Maintenance for MySqlStore {
     async fn create(&self) -> Result<bool> {
-        self.shared.create_table().await
+        let work = pin!(self.shared.create_table());
+        operation(SYSTEM, "create", None, done, work).await
     }
 
     async fn inspect(&self) -> Result<Schema> {
-        self.shared.run(Inspect).await
+        let work = pin!(self.shared.run(Inspect));
+        operation(SYSTEM, "inspect", None, done, work).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
-        self.shared.run(Rows(scan)).await
+        let work = pin!(self.shared.run(Rows(scan)));
+        operation(SYSTEM, "scan", None, Seen::read, work).await
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
-        self.shared.run(Delete { keys, filter }).await
+        let work = pin!(self.shared.run(Delete { keys, filter }));
+        operation(SYSTEM, "delete", None, Seen::rows, work).await
     }
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
-        self.shared.run(Rekey { row, new_id }).await
+        let work = pin!(self.shared.run(Rekey { row, new_id }));
+        operation(SYSTEM, "rekey", None, Seen::saved, work).await
     }
 
     async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
@@ -177,11 +198,13 @@ impl Maintenance for MySqlStore {
     }
 
     async fn clear(&self) -> Result<u64> {
-        self.shared.run(Clear).await
+        let work = pin!(self.shared.run(Clear));
+        operation(SYSTEM, "clear", None, Seen::rows, work).await
     }
 
     async fn delete_alone(&self, keys: &[RowKey], filter: &Filter) -> Result<Option<u64>> {
-        self.shared.run(DeleteAlone { keys, filter }).await
+        let work = pin!(self.shared.run(DeleteAlone { keys, filter }));
+        operation(SYSTEM, "delete_alone", None, Seen::rows_alone, work).await
     }
 
     async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
@@ -195,11 +218,13 @@ impl Maintenance for MySqlStore {
     }
 
     async fn count(&self) -> Result<Option<u64>> {
-        self.shared.run(Count).await.map(Some)
+        let work = pin!(self.shared.run(Count));
+        operation(SYSTEM, "count", None, done, work).await.map(Some)
     }
 
     async fn facts(&self) -> Result<Facts> {
-        self.shared.run(AskFacts).await
+        let work = pin!(self.shared.run(AskFacts));
+        operation(SYSTEM, "facts", None, done, work).await
     }
 }
 

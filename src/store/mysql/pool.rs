@@ -9,10 +9,12 @@ use deadpool::Runtime;
 use deadpool::managed::{Object, PoolError, QueueMode, TimeoutType, Timeouts};
 use tokio::time::{Instant, timeout_at};
 
+use super::SYSTEM;
 use super::connect::{Connect, Connector, Link, Server, describe, of_attempt};
 use super::options::{MySqlBuilder, Source};
 use super::prepared::Prepared;
 use crate::error::{Error, Result};
+use crate::observe::{Quiet, waiting};
 
 /// Takes a connection that is free or makes one, and never waits for one in use.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
@@ -104,7 +106,8 @@ impl Held {
             // The driver's own pool takes back what is not closed in good order.
             Self::Users(link, _) => {
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    runtime.spawn(async move { drop(link.conn.disconnect().await) });
+                    runtime
+                        .spawn(Quiet(Box::pin(async move { drop(link.conn.disconnect().await) })));
                 }
             }
         }
@@ -148,11 +151,12 @@ fn ours(options: &MySqlBuilder, server: &Server) -> Result<From> {
 impl Pool {
     /// A connection, by `until` at the latest.
     pub(super) async fn get(&self, doing: &'static str, until: Instant) -> Result<Held> {
+        let _waiting = waiting(SYSTEM);
         match &self.from {
             From::Ours { pool, connector } => self.get_ours(pool, connector, doing, until).await,
             From::Users(pool, max_packet) => {
                 let _waiting = self.wait(doing)?;
-                match timeout_at(until, pool.get_conn()).await {
+                match timeout_at(until, Quiet(Box::pin(pool.get_conn()))).await {
                     Ok(Ok(conn)) => users(doing, conn, max_packet),
                     Ok(Err(fault)) => Err(of_attempt(&fault).into_error(doing)),
                     Err(_) => {

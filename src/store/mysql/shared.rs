@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::SYSTEM;
 use super::connect::Connector;
 use super::connection::{Connection, Fault, Ready};
 use super::error::{error, is_denied, remedy, unknown};
@@ -14,6 +15,7 @@ use super::options::MySqlBuilder;
 use super::pool::{Abandoned, Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
+use crate::observe::{System, retry};
 use crate::sql::Flags;
 use crate::store::lane::Failed;
 use crate::store::server::{
@@ -194,6 +196,7 @@ impl Shared {
             if !tries.again(remedy, is_time_left) {
                 return Err(error(O::DOING, &fault));
             }
+            retry(SYSTEM, remedy.name());
             mended = Box::pin(self.mend(connection, O::DOING, &fault)).await?;
         }
     }
@@ -313,6 +316,7 @@ impl Shared {
 
 impl Batches for Shared {
     type Ready = Ready;
+    const SYSTEM: System = SYSTEM;
 
     async fn single<O: Operation>(
         &self,

@@ -8,10 +8,12 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, QueueMode, Re
 use deadpool_postgres::{Runtime, TimeoutType, Timeouts};
 use tokio::time::{Instant, timeout_at};
 
+use super::SYSTEM;
 use super::connect::{Connect, Connector, Failure, unwrap};
 use super::connection::Connection;
 use super::options::{PostgresBuilder, Source};
 use crate::error::{Error, Result};
+use crate::observe::waiting;
 
 /// Takes a connection that is free or makes one, and never waits for one in use.
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
@@ -75,6 +77,7 @@ pub(super) fn pool(options: &PostgresBuilder) -> Result<Pool> {
 impl Pool {
     /// A connection, by `until` at the latest.
     pub(super) async fn get(&self, doing: &'static str, until: Instant) -> Result<Object> {
+        let _waiting = waiting(SYSTEM);
         match timeout_at(until, self.at_once()).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(PoolError::Timeout(TimeoutType::Wait))) => {}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::SYSTEM;
 use super::connection::{Connection, Fault, Ready};
 use super::error::{error, remedy};
 use super::inspect;
@@ -13,6 +14,7 @@ use super::options::PostgresBuilder;
 use super::pool::{Pool, pool};
 use super::statements::{creating, statements};
 use crate::error::{Error, Result};
+use crate::observe::{System, retry};
 use crate::store::lane::Failed;
 use crate::store::server::{
     Batches, CREATING, Connection as _, Gate, INSPECTING, Lanes, Limits, Operation, Progress,
@@ -172,6 +174,7 @@ impl Shared {
             if !tries.again(remedy, is_time_left) {
                 return Err(error(O::DOING, &fault));
             }
+            retry(SYSTEM, remedy.name());
             mended = Box::pin(self.mend(connection, remedy)).await?;
         }
     }
@@ -262,6 +265,7 @@ impl Shared {
 
 impl Batches for Shared {
     type Ready = Ready;
+    const SYSTEM: System = SYSTEM;
 
     async fn single<O: Operation>(
         &self,

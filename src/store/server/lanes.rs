@@ -9,6 +9,7 @@ use super::many::{ChangeMany, FindMany};
 use super::operations::{Destroy, Find, Operation, Touch, Write};
 use crate::error::Result;
 use crate::id::StoredId;
+use crate::observe::{System, batch};
 use crate::record::{Lookup, Record, Save, Saved, Timeouts};
 use crate::store::lane::{
     Change, Failed, Keys, Lane, Permits, Settings, Way, Work, save_bytes, share,
@@ -18,6 +19,9 @@ use crate::store::lane::{
 pub(in crate::store) trait Batches: Send + Sync + 'static {
     /// A connection that nobody uses yet.
     type Ready: Send;
+
+    /// For metrics.
+    const SYSTEM: System;
 
     /// Runs an operation as if there were no lanes; it ends by `until`.
     fn single<O: Operation>(
@@ -181,6 +185,7 @@ impl<S: Batches> Work for Finds<S> {
         lookups: &[Lookup],
         until: Instant,
     ) -> Result<Vec<Option<Option<Record>>>, Failed> {
+        batch(S::SYSTEM, "find", lookups.len());
         self.0.batch(FindMany(lookups), ready, until).await
     }
 }
@@ -222,6 +227,7 @@ impl<S: Batches> Work for Changes<S> {
         changes: &[Change],
         until: Instant,
     ) -> Result<Vec<Option<Saved>>, Failed> {
+        batch(S::SYSTEM, "change", changes.len());
         self.0.batch(ChangeMany(changes), ready, until).await
     }
 }

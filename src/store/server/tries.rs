@@ -25,6 +25,21 @@ pub(in crate::store) enum Remedy {
     None,
 }
 
+impl Remedy {
+    /// For labels.
+    pub(in crate::store) fn name(self) -> &'static str {
+        match self {
+            Self::Inspect => "inspect",
+            Self::Prepare => "prepare",
+            Self::Repeat => "repeat",
+            Self::Leave => "leave",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+            Self::None => "none",
+        }
+    }
+}
+
 /// How often an operation was helped, so that there is an end to it.
 #[derive(Default)]
 pub(in crate::store) struct Tries {

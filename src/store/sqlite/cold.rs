@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::SYSTEM;
 use super::connect::{Connection, Shared};
 use super::operations::{self, Finder};
 use super::readers::Readers;
 use crate::error::Result;
+use crate::observe;
 use crate::record::{Lookup, Record};
 use crate::store::lane::{Failed, Lane, Permits, Settings, Work};
 
@@ -65,6 +67,7 @@ impl Work for Cold {
         lookups: &[Lookup],
         until: Instant,
     ) -> Result<Vec<Option<Option<Record>>>, Failed> {
+        observe::batch(SYSTEM, "find", lookups.len());
         let lookups = lookups.to_vec();
         let find = move |connection: &Connection| {
             connection.read_together(|raw, statements| {

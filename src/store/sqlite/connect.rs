@@ -10,10 +10,12 @@ use rusqlite::OpenFlags;
 use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 
+use super::SYSTEM;
 use super::error::{error, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
+use crate::observe;
 use crate::store::facts::{Fact, facts, not_for_users};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
@@ -84,6 +86,10 @@ impl Shared {
 impl Connection {
     /// Opens and sets up a connection; makes the table if that is wanted; looks at it once.
     pub(super) fn open(shared: &Arc<Shared>, until: Instant) -> Result<Self> {
+        observe::connect(SYSTEM).ended(Self::opened(shared, until))
+    }
+
+    fn opened(shared: &Arc<Shared>, until: Instant) -> Result<Self> {
         let doing = "opening a SQLite database";
         let options = &shared.options;
         let mut raw = connect(options).map_err(|fault| error(doing, &fault))?;
@@ -117,6 +123,7 @@ impl Connection {
                 if fresh.schema == statements.schema {
                     return Err(error(doing, &fault).into());
                 }
+                observe::retry(SYSTEM, "inspect");
                 operation(&self.raw, &fresh)
             }
             result => result,

@@ -15,9 +15,11 @@ use std::time::Instant;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
+use super::SYSTEM;
 use super::connect::Connection;
 use super::operations::Finder;
 use super::readers::{DIRECT_WAIT, Readers, lock, place};
+use crate::observe;
 use crate::record::{Lookup, Record};
 
 /// Finds in a transaction, and about the bytes that they read: the executor's thread is not kept
@@ -158,7 +160,7 @@ impl Drop for Runner {
 /// Answers the first ones of a batch in one read transaction, begun after all of them were asked;
 /// false if that failed.
 fn answer(reader: &Connection, batch: &mut VecDeque<Waiting>) -> bool {
-    let mut bytes = 0;
+    let (mut bytes, before) = (0, batch.len());
     let done = reader.read_together(|raw, statements| {
         let mut finder = Finder::new(raw, statements);
         while bytes < BYTES
@@ -175,6 +177,7 @@ fn answer(reader: &Connection, batch: &mut VecDeque<Waiting>) -> bool {
         }
         Ok(())
     });
+    observe::batch(SYSTEM, "find", before - batch.len());
     done.is_ok()
 }
 

@@ -4,9 +4,11 @@
 //! refused costs its neighbours nothing. Where it gives the whole transaction up (a full disk, a
 //! constraint that says so), nothing of it was applied, and each job goes alone.
 
+use super::SYSTEM;
 use super::connect::Connection;
 use super::error::is_io_failure;
 use super::job::Job;
+use crate::observe::batch;
 
 /// Jobs in a transaction: more would share the disk's time no better, and wait longer.
 const COUNT: usize = 256;
@@ -49,6 +51,7 @@ impl Room {
 /// Runs the jobs in the transaction that was begun, in their order, and commits. Operations on the
 /// same row see each other's work, as they would one transaction after the other.
 pub(super) fn run(connection: &Connection, jobs: &mut [Job]) -> Outcome {
+    batch(SYSTEM, "change", jobs.len());
     for job in jobs {
         if !job.run(Ok(connection)) || !connection.is_in_transaction() {
             return undo(connection);

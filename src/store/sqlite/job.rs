@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::SYSTEM;
 use super::connect::{Connection, Fault};
 use super::error::is_io_failure;
 use crate::error::{Error, Result};
+use crate::observe::{Waiting, waiting};
 
 /// Nobody has begun with the job: whoever moves it on decides.
 const QUEUED: u8 = 0;
@@ -58,6 +60,8 @@ pub(super) struct Job {
     state: Arc<State>,
     until: Instant,
     company: Company,
+    /// Until it is begun or given up.
+    waiting: Option<Waiting>,
     work: Box<dyn Work>,
 }
 
@@ -71,7 +75,7 @@ impl Job {
         answer: oneshot::Sender<Result<T>>,
     ) -> Self {
         let work = Box::new(Call { doing, operation, result: None, answer });
-        Self { state, until, company, work }
+        Self { state, until, company, waiting: Some(waiting(SYSTEM)), work }
     }
 
     pub(super) fn until(&self) -> Instant {
@@ -87,7 +91,8 @@ impl Job {
     }
 
     /// Whether the job is still wanted; if so it counts as begun from here on.
-    pub(super) fn begin(&self) -> bool {
+    pub(super) fn begin(&mut self) -> bool {
+        self.waiting = None;
         let to = if Instant::now() < self.until { STARTED } else { ABANDONED };
         self.state.go(to).is_ok() && to == STARTED
     }

@@ -17,6 +17,7 @@ mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -35,6 +36,7 @@ use super::lane::{Keys, Lane, save_bytes};
 use super::{Maintenance, Store};
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
+use crate::observe::{Seen, System, describe, done, operation};
 use crate::record::{
     Filter, Lookup, Record, Row, RowKey, Save, Saved, Scan, Still, Timeouts, Update,
 };
@@ -126,6 +128,7 @@ impl SqliteStore {
     }
 
     async fn from_builder(options: SqliteBuilder) -> Result<Self> {
+        describe();
         let lazy = options.lazy;
         let shared = Arc::new(Shared::new(options));
         let readers = Arc::new(Readers::new(Arc::clone(&shared)));
@@ -197,20 +200,8 @@ impl SqliteStore {
         let until = Instant::now() + self.0.shared.options.deadline;
         self.0.writer.run(doing, company, until, operation)
     }
-}
 
-/// The statements that give a table in use the column of users.
-pub(super) fn addition(builder: &SqliteBuilder) -> Result<Vec<String>> {
-    super::statements::addition(&statements::creating(&builder.table))
-}
-
-/// The statements that make the table.
-pub(super) fn creation(builder: &SqliteBuilder) -> Result<Vec<String>> {
-    super::statements::creation(&builder.table, &statements::creating(&builder.table))
-}
-
-impl Store for SqliteStore {
-    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+    async fn look(&self, lookup: &Lookup) -> Result<Option<Record>> {
         let inner = &self.0;
         inner.check_open(FINDING)?;
         match &inner.finds {
@@ -232,23 +223,44 @@ impl Store for SqliteStore {
         let lookup = lookup.clone();
         self.read(FINDING, move |connection| operations::find(connection, &lookup)).await
     }
+}
+
+const SYSTEM: System = System::Sqlite;
+
+/// The statements that give a table in use the column of users.
+pub(super) fn addition(builder: &SqliteBuilder) -> Result<Vec<String>> {
+    super::statements::addition(&statements::creating(&builder.table))
+}
+
+/// The statements that make the table.
+pub(super) fn creation(builder: &SqliteBuilder) -> Result<Vec<String>> {
+    super::statements::creation(&builder.table, &statements::creating(&builder.table))
+}
+
+impl Store for SqliteStore {
+    async fn find(&self, lookup: &Lookup) -> Result<Option<Record>> {
+        operation(SYSTEM, "find", None, Seen::found, pin!(self.look(lookup))).await
+    }
 
     async fn save(&self, save: &Save) -> Result<Saved> {
-        self.change("saving a session", save).await
+        let work = pin!(self.change("saving a session", save));
+        operation(SYSTEM, "save", save.data_len(), Seen::saved, work).await
     }
 
     async fn destroy(&self, lookup: &Lookup) -> Result<bool> {
         let doing = "destroying a session";
         let lookup = lookup.clone();
-        self.write(doing, Company::Welcome(0), move |connection| {
+        let work = pin!(self.write(doing, Company::Welcome(0), move |connection| {
             connection.run(doing, |raw, statements| operations::destroy(raw, statements, &lookup))
-        })
-        .await
+        }));
+        operation(SYSTEM, "destroy", None, Seen::met, work).await
     }
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
         let save = Save::Update(Update { timeouts, ..Update::new(*id) });
-        Ok(self.change("touching a session", &save).await? == Saved::Applied)
+        let change = self.change("touching a session", &save);
+        let work = pin!(async { Ok(change.await? == Saved::Applied) });
+        operation(SYSTEM, "touch", None, Seen::met, work).await
     }
 }
 
@@ -260,41 +272,44 @@ impl Maintenance for SqliteStore {
         let until = Instant::now() + options.deadline;
         let shared = Arc::new(Shared::new(options));
         let task = tokio::task::spawn_blocking(move || connect::create(&shared, until));
-        task.await.map_err(|_| Error::database(doing, "the thread ended without an answer"))?
+        let ended = || Error::database(doing, "the thread ended without an answer");
+        let work = pin!(async { task.await.map_err(|_| ended())? });
+        operation(SYSTEM, "create", None, done, work).await
     }
 
     async fn inspect(&self) -> Result<Schema> {
         let inspect = |connection: &Connection| Ok(connection.inspect()?.schema.clone());
-        self.read_blocking("looking at the sessions table", inspect).await
+        let work = pin!(self.read_blocking("looking at the sessions table", inspect));
+        operation(SYSTEM, "inspect", None, done, work).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
         let doing = "reading rows";
         let scan = scan.clone();
-        self.read_blocking(doing, move |connection| {
+        let work = pin!(self.read_blocking(doing, move |connection| {
             connection.run(doing, |raw, statements| operations::scan(raw, statements, &scan))
-        })
-        .await
+        }));
+        operation(SYSTEM, "scan", None, Seen::read, work).await
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
         let doing = "deleting rows";
         let (keys, filter) = (keys.to_vec(), filter.clone());
-        self.write(doing, Company::None, move |connection| {
+        let work = pin!(self.write(doing, Company::None, move |connection| {
             connection
                 .run(doing, |raw, statements| operations::delete(raw, statements, &keys, &filter))
-        })
-        .await
+        }));
+        operation(SYSTEM, "delete", None, Seen::rows, work).await
     }
 
     async fn rekey(&self, row: &Row, new_id: &PrivateId) -> Result<Saved> {
         let doing = "re-keying a row";
         let (row, new_id) = (row.clone(), *new_id);
-        self.write(doing, Company::Welcome(0), move |connection| {
+        let work = pin!(self.write(doing, Company::Welcome(0), move |connection| {
             connection
                 .run(doing, |raw, statements| operations::rekey(raw, statements, &row, &new_id))
-        })
-        .await
+        }));
+        operation(SYSTEM, "rekey", None, Seen::saved, work).await
     }
 
     async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
@@ -315,45 +330,48 @@ impl Maintenance for SqliteStore {
 
     async fn clear(&self) -> Result<u64> {
         let doing = "clearing the sessions table";
-        self.write(doing, Company::None, move |connection| connection.run(doing, operations::clear))
-            .await
+        let work = pin!(self.write(doing, Company::None, move |connection| {
+            connection.run(doing, operations::clear)
+        }));
+        operation(SYSTEM, "clear", None, Seen::rows, work).await
     }
 
     async fn rekey_all(&self, rows: &[(Row, PrivateId)]) -> Result<Vec<Saved>> {
         let doing = "re-keying rows";
         let rows = rows.to_vec();
-        self.write(doing, Company::None, move |connection| {
+        let work = pin!(self.write(doing, Company::None, move |connection| {
             connection.run(doing, |raw, statements| {
                 operations::together(raw, &rows, |raw, (row, new_id)| {
                     operations::rekey(raw, statements, row, new_id)
                 })
             })
-        })
-        .await
+        }));
+        operation(SYSTEM, "rekey_all", None, Seen::read, work).await
     }
 
     async fn save_all(&self, saves: &[Save]) -> Result<Vec<Saved>> {
         let doing = "saving sessions";
         let saves = saves.to_vec();
-        self.write(doing, Company::None, move |connection| {
+        let work = pin!(self.write(doing, Company::None, move |connection| {
             connection.run(doing, |raw, statements| {
                 operations::together(raw, &saves, |raw, save| {
                     operations::save(raw, statements, save)
                 })
             })
-        })
-        .await
+        }));
+        operation(SYSTEM, "save_all", None, Seen::read, work).await
     }
 
     async fn count(&self) -> Result<Option<u64>> {
         let doing = "counting rows";
-        self.read_blocking(doing, move |connection| connection.run(doing, operations::count))
-            .await
-            .map(Some)
+        let count = move |connection: &Connection| connection.run(doing, operations::count);
+        let work = pin!(self.read_blocking(doing, count));
+        operation(SYSTEM, "count", None, done, work).await.map(Some)
     }
 
     async fn facts(&self) -> Result<Facts> {
-        self.read_blocking("asking the database about itself", Connection::facts).await
+        let work = pin!(self.read_blocking("asking the database about itself", Connection::facts));
+        operation(SYSTEM, "facts", None, done, work).await
     }
 }
 

@@ -114,7 +114,7 @@ impl Thread {
         }
     }
 
-    fn serve(&mut self, first: Job) {
+    fn serve(&mut self, mut first: Job) {
         let joins = |job: &Job| job.joins().is_some();
         if self.shared.options.lanes && joins(&first) && self.jobs.is_next(joins) {
             return self.together(first);
@@ -126,7 +126,7 @@ impl Thread {
 
     /// Runs what goes together in one transaction. The lock comes first and only then they begin:
     /// until then each can still be taken back.
-    fn together(&mut self, first: Job) {
+    fn together(&mut self, mut first: Job) {
         let begun = match &self.open {
             Some(open) => waiting(first.until(), || open.connection.begin_writing().is_ok()),
             None => false,
@@ -160,7 +160,7 @@ impl Thread {
         room.takes(&first);
         let mut jobs = vec![first];
         jobs.extend(self.jobs.take_while(|job| room.takes(job)));
-        jobs.retain(Job::begin);
+        jobs.retain_mut(Job::begin);
         jobs
     }
 

@@ -10,6 +10,7 @@ use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row, SslOpts};
 
+use super::super::SYSTEM;
 use super::super::inspect::text;
 use super::super::options::MySqlBuilder;
 use super::super::prepared::Prepared;
@@ -17,6 +18,7 @@ use super::failure::of_attempt;
 use super::server::Server;
 use super::tls;
 use crate::error::Result;
+use crate::observe::{self, Quiet};
 use crate::store::connect::SslMode;
 use crate::store::connect::failure::Failure;
 use crate::store::connect::health::{Health, Trial};
@@ -393,7 +395,7 @@ impl Manager for Connect {
     /// Boxed, as is what asks a connection below: both are rare and some kilobytes, which each
     /// operation would have in its own future otherwise.
     async fn create(&self) -> Result<Link, Failure> {
-        Box::pin(self.0.connect_any()).await
+        observe::connect(SYSTEM).ended(Quiet(Box::pin(self.0.connect_any())).await)
     }
 
     async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<Failure> {
@@ -410,7 +412,8 @@ impl Manager for Connect {
             return Ok(());
         }
         let patience = self.0.connect_deadline.min(self.0.deadline / 2);
-        match Box::pin(tokio::time::timeout(patience, link.conn.ping())).await {
+        let ping = Box::pin(tokio::time::timeout(patience, link.conn.ping()));
+        match Quiet(ping).await {
             Ok(Ok(())) => {
                 link.used = Instant::now();
                 return Ok(());

@@ -14,11 +14,13 @@ use tokio_postgres::tls::NoTls;
 use tokio_postgres::{Client, Config, Connection, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::super::SYSTEM;
 use super::super::options::{PostgresBuilder, SslMode, TargetSessionAttrs};
 use super::failure::{Failure, wrap};
 use super::server::{Host, Server, label};
 use super::tls;
 use crate::error::Result;
+use crate::observe;
 use crate::store::connect::health::{Health, Trial};
 
 /// What a server says of itself.
@@ -396,7 +398,7 @@ pub(crate) struct Connect(pub(crate) Arc<Connector>);
 impl deadpool_postgres::Connect for Connect {
     fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Made<Parts>> + Send + '_>> {
         Box::pin(async {
-            match self.0.connect_any().await {
+            match observe::connect(SYSTEM).ended(self.0.connect_any().await) {
                 Ok(connected) => Ok(connected.into_parts()),
                 Err(failure) => wrap(failure).await,
             }
