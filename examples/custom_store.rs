@@ -224,7 +224,7 @@ impl Store for FileStore {
     async fn save(&self, save: &Save) -> Result<Saved> {
         let save = save.clone();
         self.run(Error::unknown_outcome, move |table| match save {
-            Save::Insert(Insert { id, data, expires_in }) => {
+            Save::Insert(Insert { id, data, expires_in, .. }) => {
                 table.insert(Row::new(id.as_str(), Some(&data), expires_in))
             }
             Save::Update(update) => table.update(&update),
