@@ -103,7 +103,7 @@ fn find(store: Arc<AnyStore>, n: usize) -> Task {
 fn save(store: Arc<AnyStore>, n: usize) -> Task {
     Box::pin(async move {
         let id = SessionId::generate()?.private();
-        let data = grown::data(n, 570).into();
+        let data = grown::data(n, 570);
         store.save(&Save::Insert(Insert::new(id, data))).await?;
         Ok(())
     })
