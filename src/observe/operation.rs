@@ -72,13 +72,13 @@ pub(crate) fn done<T>(_: &T) -> Seen {
 /// Runs an operation that brings so many bytes of data, if it brings any.
 #[cfg(not(any(feature = "metrics", feature = "tracing")))]
 #[inline(always)]
-pub(crate) fn operation<T, F: Future<Output = Result<T>>>(
+pub(crate) fn operation<'a, T, F: Future<Output = Result<T>>>(
     _: System,
     _: &'static str,
     _: Option<usize>,
     _: fn(&T) -> Seen,
-    work: Pin<&mut F>,
-) -> Pin<&mut F> {
+    work: Pin<&'a mut F>,
+) -> Pin<&'a mut F> {
     work
 }
 
