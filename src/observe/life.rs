@@ -66,11 +66,11 @@ impl Life<'_> {
 /// Runs a step; `outcome` says what became of it.
 #[cfg(not(any(feature = "metrics", feature = "tracing")))]
 #[inline(always)]
-pub(crate) fn step<'a, T, F: Future<Output = Result<T>>>(
+pub(crate) fn step<T, F: Future<Output = Result<T>>>(
     _: Step,
     _: fn(&T) -> &'static str,
-    work: Pin<&'a mut F>,
-) -> Pin<&'a mut F> {
+    work: Pin<&mut F>,
+) -> Pin<&mut F> {
     work
 }
 
