@@ -41,6 +41,25 @@ use crate::table::{Facts, Schema};
 /// Clones share the connections. Times are those of the server's clock. Every operation ends by the
 /// deadline of [`MySqlBuilder::deadline`]; one that was given up leaves no transaction open and
 /// no connection that others would have to wait for.
+///
+/// Its user needs SELECT, INSERT, UPDATE and DELETE on the table, and CREATE on the database where the
+/// store is to make it.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn open() -> sqlbypass::Result<()> {
+/// use std::time::Duration;
+/// use sqlbypass::{Json, MySqlStore, SessionManager};
+///
+/// let url = "mysql://app:secret@db1,db2/shop?pool_max=16";
+/// let store = MySqlStore::url(url)?.create(true).deadline(Duration::from_secs(2)).open().await?;
+/// let sessions = SessionManager::new(store.clone(), Json);
+/// // When the service ends.
+/// store.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct MySqlStore {
     shared: Arc<Shared>,
@@ -58,7 +77,20 @@ impl MySqlStore {
         Self::url(url)?.open().await
     }
 
-    /// Settings by URL: `mysql://user:password@host,host/database?ssl-mode=VERIFY_IDENTITY`.
+    /// Settings by URL: `mysql://user:password@host,host:3307/database?name=value&name=value`, also
+    /// beginning with `mariadb://`. A name may be written with dashes or with underscores.
+    ///
+    /// | parameter | is |
+    /// | --- | --- |
+    /// | `socket` | the path of a unix socket, in place of the hosts |
+    /// | `ssl-mode` | `DISABLED`, `PREFERRED` (the default), `REQUIRED`, `VERIFY_CA`, `VERIFY_IDENTITY` |
+    /// | `ssl-ca`, `ssl-cert`, `ssl-key` | files: the authority's certificate, the client's and its key |
+    /// | `connect_timeout` | [`connect_deadline`](MySqlBuilder::connect_deadline) in seconds |
+    /// | `pool_max` | [`max_connections`](MySqlBuilder::max_connections) |
+    /// | `load_balance_hosts` | `random`, or `disable` (the default) |
+    /// | `wsrep_sync_wait` | [`wsrep_sync_wait`](MySqlBuilder::wsrep_sync_wait): `true` or `false` (the default) |
+    ///
+    /// Special characters of a password are percent-encoded: `%40` for `@`, `%2F` for `/`.
     ///
     /// # Errors
     ///
@@ -72,11 +104,29 @@ impl MySqlStore {
         MySqlBuilder::from_nothing()
     }
 
-    /// Settings for a pool of your own. Build its options with `client_found_rows(true)`, and with
-    /// `reset_connection(false)`, without which each operation costs four round trips; autocommit has to
-    /// be on. Its
-    /// connections keep the settings that you gave them, and there are no lanes over them;
+    /// Settings for a pool of your own, of mysql_async 0.37. Build its options with
+    /// `client_found_rows(true)`, and with `reset_connection(false)`, without which each operation costs
+    /// four round trips; autocommit has to be on, and statements have to be cached, as they are by
+    /// default. Others may use the pool too; a transaction that they leave open when they give a
+    /// connection back is rolled back and an error of whoever comes next.
+    ///
+    /// Its connections keep the settings that you gave them, and there are no lanes over them;
     /// [`MySqlBuilder::deadline`] still ends each operation.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mysql_async::{Opts, OptsBuilder, Pool, PoolOpts};
+    /// use sqlbypass::MySqlStore;
+    ///
+    /// let opts = OptsBuilder::from_opts(Opts::from_url("mysql://app:secret@db/shop")?)
+    ///     .client_found_rows(true)
+    ///     .pool_opts(PoolOpts::new().with_reset_connection(false));
+    /// let store = MySqlStore::pool(Pool::new(opts)).open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pool(pool: mysql_async::Pool) -> MySqlBuilder {
         MySqlBuilder::from_pool(pool)
     }

@@ -15,14 +15,14 @@ use super::super::inspect::text;
 use super::super::options::MySqlBuilder;
 use super::super::prepared::Prepared;
 use super::failure::of_attempt;
-use super::server::Server;
+use super::server::{Server, label};
 use super::tls;
 use crate::error::Result;
 use crate::observe::{self, Quiet};
 use crate::store::connect::SslMode;
 use crate::store::connect::failure::Failure;
 use crate::store::connect::health::{Health, Trial};
-use crate::store::connect::host::{Host, label};
+use crate::store::connect::host::Host;
 
 /// What a server says of itself, and of its cluster.
 const INSPECT: &str = include_str!("../../../../sql/mysql/inspect_server.sql");

@@ -8,7 +8,7 @@ use mysql_async::OptsBuilder;
 
 use crate::error::{Error, Result};
 use crate::store::connect::SslMode;
-use crate::store::connect::host::{Host, Password, label, plausible};
+use crate::store::connect::host::{self, Host, Password, plausible};
 
 /// The server's own.
 const PORT: u16 = 3306;
@@ -89,6 +89,15 @@ impl Server {
             // Given, so that the driver does not spend a round trip to ask.
             .max_allowed_packet(Some(MAX_PACKET))
             .wait_timeout(Some(usize::try_from(u32::MAX).unwrap_or(usize::MAX)))
+    }
+}
+
+/// What people call this host. A socket is a file, which has no port.
+pub(super) fn label(host: &Host, port: u16) -> String {
+    let label = host::label(host, port);
+    match label.strip_suffix(&format!(":{port}")) {
+        Some(path) if host.is_socket() => path.to_owned(),
+        _ => label,
     }
 }
 
