@@ -121,10 +121,7 @@ impl Operation {
             Self::Find | Self::Mix => format!(
                 "SELECT CAST(`session_id` AS BINARY), `data`, `created_at`, `updated_at`, \
                  UTC_TIMESTAMP(6) FROM `{table}` WHERE `session_id` IN (?, ?) \
-                 AND CAST(`session_id` AS BINARY) IN (?, ?) \
-                 AND (CAST(`session_id` AS BINARY) = ? OR NOT EXISTS (SELECT 1 FROM `{table}` AS \
-                 private WHERE private.`session_id` = ? \
-                 AND CAST(private.`session_id` AS BINARY) = ? AND (FALSE)))"
+                 AND CAST(`session_id` AS BINARY) IN (?, ?)"
             ),
             Self::Save => format!(
                 "UPDATE `{table}` SET `data` = ?, `updated_at` = UTC_TIMESTAMP(6) \
@@ -140,7 +137,7 @@ impl Operation {
     /// Its parameters, in the letters of the C program.
     fn params(self) -> &'static str {
         match self {
-            Self::Find | Self::Mix => "prprppp",
+            Self::Find | Self::Mix => "prpr",
             Self::Save => "dpp",
             Self::Insert => "nd",
         }
@@ -185,7 +182,7 @@ impl Driver {
             conn.exec_drop(&*self.save, (data, private, private)).await.expect("a save");
             assert_eq!(conn.affected_rows(), 1);
         } else {
-            let params = (private, raw, private, raw, private, private, private);
+            let params = (private, raw, private, raw);
             let row: Option<mysql_async::Row> =
                 conn.exec_first(&*self.find, params).await.expect("a find");
             let data: Option<Vec<u8>> = row.expect("a row").take(1);

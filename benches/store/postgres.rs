@@ -181,9 +181,7 @@ impl Subject for Shared {
 fn find(table: &str) -> String {
     format!(
         "SELECT \"session_id\", \"data\", \"created_at\", \"updated_at\", clock_timestamp() \
-         FROM {table} WHERE \"session_id\" IN (:id, :raw) \
-         AND (\"session_id\" = :id OR NOT EXISTS (SELECT 1 FROM {table} AS private \
-         WHERE private.\"session_id\" = :id AND (FALSE)))"
+         FROM {table} WHERE \"session_id\" IN (:id, :raw)"
     )
 }
 

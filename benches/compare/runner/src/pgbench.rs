@@ -71,8 +71,7 @@ fn scripts(operation: Operation, rows: usize) -> Vec<(u32, String)> {
     let row = format!("\\set id random({FIRST}, {})", FIRST + rows as u64 - 1);
     let find = format!(
         "{row}\nSELECT session_id, data, created_at, updated_at, clock_timestamp() FROM {TABLE} \
-         WHERE session_id IN (:id, :raw) AND (session_id = :id OR NOT EXISTS (SELECT 1 \
-         FROM {TABLE} AS private WHERE private.session_id = :id AND (FALSE)));\n"
+         WHERE session_id IN (:id, :raw);\n"
     );
     let save = format!(
         "{row}\nUPDATE {TABLE} SET data = CAST(:data AS text), updated_at = {CLOCK} \
