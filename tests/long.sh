@@ -40,7 +40,7 @@ operator() {
 
 bench() {
   cargo bench --locked
-  cargo bench --locked --features postgres --bench ratios
+  cargo bench --locked --features postgres,mysql --bench ratios
   bash benches/compare/run.sh --all
 }
 
