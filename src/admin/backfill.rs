@@ -79,7 +79,7 @@ pub async fn backfill<S: Maintenance>(
     if !store.inspect().await?.user {
         let problem = "the table has no column of users that was named";
         return Err(Error::schema("filling the column of users", problem)
-            .advice("add it (sqlbypass create --add-user-column shows how), and name it"));
+            .advice("add it (AnyBuilder::user_migration has the statements), and name it"));
     }
     let mut report = BackfillReport::default();
     let mut walk = match options.recheck {
