@@ -424,3 +424,22 @@ impl Manager for Connect {
         Err(dead())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MySQL refuses what is more than 32 bits have.
+    #[test]
+    fn a_deadline_of_a_year_is_a_limit_that_the_server_takes() {
+        let builder = MySqlBuilder::from_nothing().deadline(Duration::MAX);
+        let connector = Connector::new(&builder, &Server::default()).unwrap();
+        let of = |is_mariadb| {
+            let server =
+                Described { is_mariadb, max_packet: 1 << 20, read_only: false, galera: false };
+            connector.settings(&server)
+        };
+        assert!(of(false).contains("max_execution_time = 4294967295"), "{}", of(false));
+        assert!(of(true).contains("max_statement_time = 31536000.000"), "{}", of(true));
+    }
+}
