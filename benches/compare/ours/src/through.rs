@@ -53,7 +53,7 @@ impl<S: Open> Rival for Through<S> {
     }
 
     async fn insert(&self, id: &str, data: &Data) -> Result<()> {
-        let (id, data) = (parsed(id)?.private(), data.json().into());
+        let (id, data) = (parsed(id)?.private(), data.json());
         match self.store.save(&Save::Insert(Insert::new(id, data))).await? {
             Saved::Applied => Ok(()),
             other => Err(format!("an insert was {other:?}").into()),
