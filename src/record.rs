@@ -73,8 +73,9 @@ pub struct Record {
     pub updated_at: Option<SystemTime>,
     /// The database's clock when the row was read.
     pub read_at: Option<SystemTime>,
-    /// Whether a raw row of the same id stands beside this private one. The store tells; the
-    /// manager removes it when the id changes, or the old cookie would find it.
+    /// Whether a raw row of the same id may stand beside this private one: one that was not looked
+    /// for may. The store tells; the manager removes it when the id changes, or the old cookie would
+    /// find it.
     pub legacy_twin: bool,
 }
 

@@ -126,8 +126,11 @@ pub trait Document: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Changes {
     cleared: bool,
-    keys: Vec<(String, Option<Value>)>,
+    /// Shared by clones until one of them changes: a commit works with what the session keeps.
+    keys: Option<Arc<Vec<Change>>>,
 }
+
+type Change = (String, Option<Value>);
 
 impl Changes {
     /// Nothing changed.
@@ -138,7 +141,7 @@ impl Changes {
     /// Everything stored before is gone; what is set afterwards stays.
     pub fn clear(&mut self) {
         self.cleared = true;
-        self.keys.clear();
+        self.keys = None;
     }
 
     /// Sets a key; nil removes it, as Rails drops nil values at commit.
@@ -152,10 +155,15 @@ impl Changes {
     }
 
     fn put(&mut self, key: String, value: Option<Value>) {
-        match self.keys.iter_mut().find(|(name, _)| *name == key) {
+        let keys = Arc::make_mut(self.keys.get_or_insert_default());
+        match keys.iter_mut().find(|(name, _)| *name == key) {
             Some(slot) => slot.1 = value,
-            None => self.keys.push((key, value)),
+            None => keys.push((key, value)),
         }
+    }
+
+    fn keys(&self) -> &[Change] {
+        self.keys.as_ref().map_or(&[], |keys| keys)
     }
 
     /// Whether everything stored before is gone.
@@ -165,12 +173,12 @@ impl Changes {
 
     /// Whether nothing was touched.
     pub fn is_empty(&self) -> bool {
-        !self.cleared && self.keys.is_empty()
+        !self.cleared && self.keys().is_empty()
     }
 
     /// Whether any key is set, so that a session that is new holds something.
     pub fn sets_anything(&self) -> bool {
-        self.keys.iter().any(|(_, value)| value.is_some())
+        self.keys().iter().any(|(_, value)| value.is_some())
     }
 
     /// What became of a key: `None` if it was not touched (after a clear: it is gone), else the
@@ -181,7 +189,7 @@ impl Changes {
 
     /// The same for a key that is known to be text.
     pub(crate) fn get_bytes(&self, key: &[u8]) -> Option<Option<&Value>> {
-        let touched = self.keys.iter().find(|(name, _)| name.as_bytes() == key);
+        let touched = self.keys().iter().find(|(name, _)| name.as_bytes() == key);
         match touched {
             Some((_, value)) => Some(value.as_ref()),
             None => self.cleared.then_some(None),
@@ -190,7 +198,7 @@ impl Changes {
 
     /// The keys touched since the last clear, in order, each with its new value or its removal.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&Value>)> {
-        self.keys.iter().map(|(key, value)| (key.as_str(), value.as_ref()))
+        self.keys().iter().map(|(key, value)| (key.as_str(), value.as_ref()))
     }
 
     /// Whether applying them to `document` would change its content. Decided by the touched keys
@@ -238,7 +246,7 @@ impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes")
             .field("cleared", &self.cleared)
-            .field("keys", &self.keys.len())
+            .field("keys", &self.keys().len())
             .finish()
     }
 }

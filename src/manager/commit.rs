@@ -65,7 +65,7 @@ impl<S: Store> Shared<S> {
             });
         }
         if let (Loaded::No, Some(id)) = (&*loaded, id) {
-            *loaded = self.load(id).await?;
+            *loaded = Box::pin(self.load(id)).await?;
         }
         let Some(id) = id else {
             return self.create(changes).await;
@@ -78,8 +78,9 @@ impl<S: Store> Shared<S> {
         let mut found = Found { id, record, document: document.take() };
         let wanted = Wanted { changes, action, edits: *edits };
         match (successor, action) {
-            (Some(successor), _) => self.beside(&mut found, successor, &wanted).await,
-            (None, Action::Reset) => self.reset(&found, changes).await,
+            // What is rare has no room in the future of each commit.
+            (Some(successor), _) => Box::pin(self.beside(&mut found, successor, &wanted)).await,
+            (None, Action::Reset) => Box::pin(self.reset(&found, changes)).await,
             (None, _) => self.update(&mut found, &wanted).await,
         }
     }
@@ -244,9 +245,9 @@ impl<S: Store> Shared<S> {
         let mut tries = ID_TRIES;
         let id = base.id;
         // What others have written since, and this request's changes as they go in there.
-        let mut fresh: Option<(Found<'a>, Changes)> = None;
+        let mut fresh: Option<Box<(Found<'a>, Changes)>> = None;
         loop {
-            let (found, changes) = match &mut fresh {
+            let (found, changes) = match fresh.as_deref_mut() {
                 Some((found, changes)) => (found, &*changes),
                 None => (&mut *base, wanted.changes),
             };
@@ -257,7 +258,8 @@ impl<S: Store> Shared<S> {
                 }
                 return self.unchanged(found).await;
             };
-            let saved = match self.write(found, wanted.action, renewed.as_ref(), update).await {
+            let save = Save::Update(update);
+            let saved = match self.write(found, wanted.action, renewed.as_ref(), &save).await {
                 // Securing a legacy row is no wish of the request: a later one does it.
                 Err(_) if changes.is_empty() && renewed.is_none() => {
                     return Ok(kept(Outcome::Unchanged));
@@ -278,8 +280,8 @@ impl<S: Store> Shared<S> {
                 Saved::Duplicate if !is_legacy => return Err(breach("no new id was asked for")),
                 // A private row of the same id, which was not found: it is the session, and it has
                 // expired.
-                Saved::Duplicate => return self.late(base, wanted).await,
-                Saved::Gone if !is_legacy => return self.late(base, wanted).await,
+                Saved::Duplicate => return Box::pin(self.late(base, wanted)).await,
+                Saved::Gone if !is_legacy => return Box::pin(self.late(base, wanted)).await,
                 Saved::Conflict if self.rejects(changes) => {
                     return Ok(kept(Outcome::Conflict));
                 }
@@ -289,14 +291,14 @@ impl<S: Store> Shared<S> {
                 // A raw row that is gone may have been secured by another request.
                 Saved::Conflict | Saved::Gone => {
                     let seen = found.record.data.clone();
-                    match self.fresh(base, seen, wanted.changes).await? {
-                        Fresh::Same(same, changes) => fresh = Some((same, changes)),
+                    match Box::pin(self.fresh(base, seen, wanted.changes)).await? {
+                        Fresh::Same(same, changes) => fresh = Some(Box::new((same, changes))),
                         Fresh::Changed(changed, changes) => {
                             outcome = wanted.merged();
-                            fresh = Some((changed, changes));
+                            fresh = Some(Box::new((changed, changes)));
                         }
                         Fresh::Conflict => return Ok(kept(Outcome::Conflict)),
-                        Fresh::Gone => return self.late(base, wanted).await,
+                        Fresh::Gone => return Box::pin(self.late(base, wanted)).await,
                     }
                 }
             }
@@ -331,17 +333,28 @@ impl<S: Store> Shared<S> {
         Ok(if is_same { Fresh::Same(found, changes) } else { Fresh::Changed(found, changes) })
     }
 
-    /// Sends the UPDATE, with what has to be done before and after it where the id changes.
+    /// Sends the UPDATE.
     async fn write(
         &self,
         found: &Found<'_>,
         action: Action,
         renewed: Option<&SessionId>,
-        update: Update,
+        save: &Save,
     ) -> Result<Saved> {
-        let Some(new_id) = renewed else {
-            return self.store.save(&Save::Update(update)).await;
-        };
+        match renewed {
+            None => self.store.save(save).await,
+            Some(id) => Box::pin(self.rename(found, action, id, save)).await,
+        }
+    }
+
+    /// Sends the UPDATE that changes the id, with what has to be done before and after it.
+    async fn rename(
+        &self,
+        found: &Found<'_>,
+        action: Action,
+        new_id: &SessionId,
+        save: &Save,
+    ) -> Result<Saved> {
         self.bury_twin(found, new_id).await?;
         let (old, new) = (found.id.private(), new_id.private());
         let grace = self.grace.as_ref();
@@ -349,7 +362,7 @@ impl<S: Store> Shared<S> {
             // Before the row moves, so that no request finds neither.
             grace.keep(old, new, &found.record);
         }
-        let saved = self.store.save(&Save::Update(update)).await?;
+        let saved = self.store.save(save).await?;
         match grace {
             Some(grace) if saved != Saved::Applied => grace.forget(&old, &new),
             Some(grace) if action == Action::Rotate => grace.moved(&old, new),
@@ -473,7 +486,7 @@ impl<S: Store> Shared<S> {
         let interval = self.touch_interval().filter(|_| self.is_touch_due(record));
         let claim = interval.and_then(|interval| self.touches.claim(record.id, interval));
         if let Some(claim) = claim {
-            match self.store.touch(&record.id, self.options.timeouts).await {
+            match Box::pin(self.store.touch(&record.id, self.options.timeouts)).await {
                 Ok(true) => claim.keep(),
                 Ok(false) => return Ok(kept(Outcome::Gone)),
                 // A read is not to fail for a touch: a later request touches again.

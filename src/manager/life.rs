@@ -29,9 +29,8 @@ impl<S: Store> Shared<S> {
         let outcome = |commit: &Commit| commit.outcome.name();
         // What is told is told inside, where the span is.
         let work = pin!(async {
-            let (id, action) = (pending.id.clone(), pending.action);
             let commit = self.committed(pending).await?;
-            self.tell(id.as_ref(), action, &commit);
+            self.tell(pending.id.as_ref(), pending.action, &commit);
             Ok(commit)
         });
         step(Step::Commit, outcome, work).await

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{Unit, describe_counter, describe_histogram};
+
+use super::keys::{counter, histogram};
 
 const OPERATIONS: &str = "sqlbypass_operations_total";
 const OPERATION_SECONDS: &str = "sqlbypass_operation_duration_seconds";
@@ -43,9 +45,9 @@ pub(super) fn operation(
     outcome: &'static str,
     time: Duration,
 ) {
-    counter!(OPERATIONS, "database" => database, "operation" => operation, "outcome" => outcome)
+    counter(OPERATIONS, &[("database", database), ("operation", operation), ("outcome", outcome)])
         .increment(1);
-    histogram!(OPERATION_SECONDS, "database" => database, "operation" => operation).record(time);
+    histogram(OPERATION_SECONDS, &[("database", database), ("operation", operation)]).record(time);
 }
 
 /// Data of one operation.
@@ -53,7 +55,7 @@ pub(super) fn operation(
 pub(super) fn bytes(database: &'static str, written: Option<usize>, read: Option<usize>) {
     for (direction, bytes) in [("written", written), ("read", read)] {
         if let Some(bytes) = bytes {
-            histogram!(DATA_BYTES, "database" => database, "direction" => direction)
+            histogram(DATA_BYTES, &[("database", database), ("direction", direction)])
                 .record(bytes as f64);
         }
     }
@@ -62,45 +64,45 @@ pub(super) fn bytes(database: &'static str, written: Option<usize>, read: Option
 #[cfg(feature = "_sql")]
 pub(super) fn rows(database: &'static str, operation: &'static str, rows: Option<u64>) {
     if let Some(rows) = rows {
-        counter!(ROWS, "database" => database, "operation" => operation).increment(rows);
+        counter(ROWS, &[("database", database), ("operation", operation)]).increment(rows);
     }
 }
 
 #[cfg(feature = "_sql")]
 pub(super) fn waited(database: &'static str, time: Duration) {
-    histogram!(WAIT_SECONDS, "database" => database).record(time);
+    histogram(WAIT_SECONDS, &[("database", database)]).record(time);
 }
 
 #[cfg(feature = "_sql")]
 pub(super) fn connected(database: &'static str, is_made: bool, time: Duration) {
     let outcome = if is_made { "made" } else { "failed" };
-    histogram!(CONNECT_SECONDS, "database" => database, "outcome" => outcome).record(time);
+    histogram(CONNECT_SECONDS, &[("database", database), ("outcome", outcome)]).record(time);
 }
 
 #[cfg(feature = "_sql")]
 pub(super) fn batch(database: &'static str, kind: &'static str, operations: usize) {
-    histogram!(BATCH, "database" => database, "kind" => kind).record(operations as f64);
+    histogram(BATCH, &[("database", database), ("kind", kind)]).record(operations as f64);
 }
 
 #[cfg(feature = "_sql")]
 #[cfg_attr(not(any(feature = "mysql", feature = "postgres")), allow(dead_code))]
 pub(super) fn retry(database: &'static str, reason: &'static str) {
-    counter!(RETRIES, "database" => database, "reason" => reason).increment(1);
+    counter(RETRIES, &[("database", database), ("reason", reason)]).increment(1);
 }
 
 pub(super) fn loaded(outcome: &'static str) {
-    counter!(LOADS, "outcome" => outcome).increment(1);
+    counter(LOADS, &[("outcome", outcome)]).increment(1);
 }
 
 pub(super) fn committed(outcome: &'static str, time: Duration) {
-    counter!(COMMITS, "outcome" => outcome).increment(1);
-    histogram!(COMMIT_SECONDS).record(time);
+    counter(COMMITS, &[("outcome", outcome)]).increment(1);
+    histogram(COMMIT_SECONDS, &[]).record(time);
 }
 
 pub(super) fn event(event: &'static str) {
-    counter!(EVENTS, "event" => event).increment(1);
+    counter(EVENTS, &[("event", event)]).increment(1);
 }
 
 pub(super) fn unknown() {
-    counter!(UNKNOWN).increment(1);
+    counter(UNKNOWN, &[]).increment(1);
 }

@@ -5,6 +5,8 @@
 //! Without the two features everything here but the hook is empty and compiles to nothing.
 
 mod hash;
+#[cfg(feature = "metrics")]
+mod keys;
 mod life;
 #[cfg(feature = "metrics")]
 mod metrics;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Connection;
 use super::operations::{Find, Operation, Write};
 use crate::id::StoredId;
-use crate::record::{Insert, Lookup, Record, Save, Saved, Update};
+use crate::record::{Insert, Lookup, Record, Save, Saved, Timeouts, Update};
 use crate::store::call::Call;
 use crate::store::lane::Change;
 
@@ -19,31 +19,55 @@ impl Operation for FindMany<'_> {
 
     async fn run<C: Connection>(&self, connection: &mut C) -> Result<Self::Output, C::Fault> {
         let Some(first) = self.0.first() else { return Ok(Vec::new()) };
-        let ids = ids(self.0.iter());
-        let call = Call::find_many(connection.statements(), &ids, first.timeouts)?;
-        let mut found = HashMap::with_capacity(ids.len());
-        let each = |record: Record, is_alive| {
-            found.insert(record.id, (record, is_alive));
-        };
-        connection.found(&call, each).await?;
+        let mut found = Found::with_capacity(self.0.len());
+        let private: Vec<_> = self.0.iter().map(|lookup| Some(lookup.private.as_bytes())).collect();
+        look(connection, &private, first.timeouts, &mut found).await?;
+        // A search for a raw id costs the server as much as one that finds a row, and next to no
+        // session has one. Who was not found is looked for under both ids in one statement: between
+        // two, a raw row may become private.
+        let is_missing =
+            |id: StoredId| found.get(&id).is_none_or(|(_, is_alive)| is_alive.is_none());
+        let raw = self.0.iter().filter(|lookup| lookup.legacy.is_some());
+        let rest: Vec<_> = raw.filter(|lookup| is_missing(lookup.private.into())).collect();
+        if !rest.is_empty() {
+            look(connection, &ids(rest.into_iter()), first.timeouts, &mut found).await?;
+        }
         Ok(self.0.iter().map(|lookup| Some(answer(lookup, &found))).collect())
     }
+}
+
+/// Finds what is stored under these ids.
+async fn look<C: Connection>(
+    connection: &mut C,
+    ids: &[Option<&[u8]>],
+    timeouts: Timeouts,
+    found: &mut Found,
+) -> Result<(), C::Fault> {
+    let call = Call::find_many(connection.statements(), ids, timeouts)?;
+    let each = |record: Record, is_alive| {
+        found.insert(record.id, (record, is_alive));
+    };
+    connection.found(&call, each).await
 }
 
 /// A row and whether it is past no timeout, by its id.
 type Found = HashMap<StoredId, (Record, Option<bool>)>;
 
 /// As `find` has it: with two rows the private one is the session, and a raw row does not take the
-/// place of a private one that is past a timeout.
+/// place of a private one that is past a timeout. Beside a private row nobody has looked for a raw one:
+/// there may be one.
 fn answer(lookup: &Lookup, found: &Found) -> Option<Record> {
     let alive = |id: StoredId| found.get(&id).filter(|(_, is_alive)| *is_alive == Some(true));
     let private = found.get(&lookup.private.into());
     if private.is_some_and(|(_, is_alive)| *is_alive == Some(false)) {
         return None;
     }
-    let raw = lookup.legacy.and_then(|id| alive(id.into())).map(|(record, _)| record);
-    let Some((record, _)) = alive(lookup.private.into()) else { return raw.cloned() };
-    Some(Record { legacy_twin: raw.is_some(), ..record.clone() })
+    match alive(lookup.private.into()) {
+        Some((record, _)) => {
+            Some(Record { legacy_twin: lookup.legacy.is_some(), ..record.clone() })
+        }
+        None => alive(lookup.legacy?.into()).map(|(record, _)| record.clone()),
+    }
 }
 
 /// The ids of these lookups, private and raw.

@@ -31,16 +31,16 @@ impl State {
 }
 
 /// Takes a job back when the caller leaves before it has begun.
-pub(super) struct Abandon<'a>(pub(super) &'a State);
+pub(super) struct Abandon(pub(super) Arc<State>);
 
-impl Abandon<'_> {
+impl Abandon {
     /// Whether the job had not begun, and now never will.
     pub(super) fn now(&self) -> bool {
         matches!(self.0.go(ABANDONED), Ok(_) | Err(ABANDONED))
     }
 }
 
-impl Drop for Abandon<'_> {
+impl Drop for Abandon {
     fn drop(&mut self) {
         self.now();
     }

@@ -258,8 +258,8 @@ impl Store for SqliteStore {
 
     async fn touch(&self, id: &StoredId, timeouts: Timeouts) -> Result<bool> {
         let save = Save::Update(Update { timeouts, ..Update::new(*id) });
-        let change = self.change("touching a session", &save);
-        let work = pin!(async { Ok(change.await? == Saved::Applied) });
+        let work =
+            pin!(async { Ok(self.change("touching a session", &save).await? == Saved::Applied) });
         operation(SYSTEM, "touch", None, Seen::met, work).await
     }
 }

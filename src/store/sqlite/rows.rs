@@ -146,16 +146,17 @@ fn bytes(value: ValueRef<'_>) -> Option<&[u8]> {
 fn time(value: ValueRef<'_>) -> Option<SystemTime> {
     static PARSER: DateTimeParser = DateTimeParser::new();
     let text = bytes(value)?;
-    let at = as_rails_writes(text).or_else(|| PARSER.parse_datetime(text).ok())?;
-    let time = Offset::UTC.to_timestamp(at).ok()?;
-    Some(SystemTime::from(time))
+    as_rails_writes(text).or_else(|| {
+        let at = PARSER.parse_datetime(text).ok()?;
+        Some(SystemTime::from(Offset::UTC.to_timestamp(at).ok()?))
+    })
 }
 
-/// The form of [`TimeText`], without the parser that knows all others.
-fn as_rails_writes(text: &[u8]) -> Option<DateTime> {
-    let (seconds, nanos) = match text {
+/// The form of [`TimeText`] since 1970, without the parser that knows all others.
+fn as_rails_writes(text: &[u8]) -> Option<SystemTime> {
+    let (seconds, micros) = match text {
         [seconds @ .., b'.', a, b, c, d, e, f] if seconds.len() == 19 => {
-            (seconds, number(&[*a, *b, *c, *d, *e, *f])? * 1_000)
+            (seconds, number(&[*a, *b, *c, *d, *e, *f])?)
         }
         seconds => (seconds, 0),
     };
@@ -164,11 +165,26 @@ fn as_rails_writes(text: &[u8]) -> Option<DateTime> {
     else {
         return None;
     };
-    let pair = |tens, ones| number(&[tens, ones]).map(|pair| pair as i8);
-    let year = number(&[y0, y1, y2, y3])? as i16;
-    let (month, day) = (pair(mo0, mo1)?, pair(d0, d1)?);
-    DateTime::new(year, month, day, pair(h0, h1)?, pair(mi0, mi1)?, pair(s0, s1)?, nanos as i32)
-        .ok()
+    let below = |tens, ones, end| number(&[tens, ones]).filter(|number| *number < end);
+    let day =
+        days_since_1970(number(&[y0, y1, y2, y3])?, below(mo0, mo1, 13)?, below(d0, d1, 32)?)?;
+    let (hour, minute, second) = (below(h0, h1, 24)?, below(mi0, mi1, 60)?, below(s0, s1, 60)?);
+    let seconds = u64::from(day) * 86_400 + u64::from(hour * 3_600 + minute * 60 + second);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, micros * 1_000))
+}
+
+/// Days between 1970 and a date of the Gregorian calendar, if there is such a date.
+fn days_since_1970(year: u32, month: u32, day: u32) -> Option<u32> {
+    const BEFORE: [u32; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let month = month.checked_sub(1)? as usize;
+    let length = BEFORE.get(month + 1)? - BEFORE[month] + u32::from(is_leap && month == 1);
+    // Years begun since the calendar's year 1, and of them those with a day more.
+    let years = year.checked_sub(1)?;
+    let leap_days = years / 4 - years / 100 + years / 400;
+    let days = years * 365 + leap_days + BEFORE[month] + u32::from(is_leap && month > 1);
+    let day = (1..=length).contains(&day).then(|| day - 1)?;
+    (days + day).checked_sub(719_162)
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
@@ -218,6 +234,28 @@ mod tests {
         {
             assert_eq!(time(ValueRef::Text(text.as_bytes())), Some(at(1_795_382_341_500_000)));
         }
+    }
+
+    #[test]
+    fn the_days_of_three_centuries_are_read_as_they_are_written() {
+        for day in 0..110_000_u64 {
+            let time = at((day * 86_400 + day % 86_400) * 1_000_000 + day % 2);
+            let text = written(time);
+            assert_eq!(as_rails_writes(text.as_bytes()), Some(time), "{text}");
+        }
+        for (text, is_date) in [
+            ("1900-02-29", false),
+            ("2000-02-29", true),
+            ("2023-02-29", false),
+            ("2024-02-29", true),
+            ("2026-04-31", false),
+            ("2026-00-01", false),
+            ("2026-01-00", false),
+        ] {
+            let text = format!("{text} 00:00:00");
+            assert_eq!(time(ValueRef::Text(text.as_bytes())).is_some(), is_date, "{text}");
+        }
+        assert!(time(ValueRef::Text(b"1969-12-31 23:59:59")) < Some(SystemTime::UNIX_EPOCH));
     }
 
     #[test]

@@ -45,37 +45,20 @@ impl Writer {
     ///
     /// A caller that leaves, or whose deadline passes, before the writer has begun takes the job
     /// back; after that the outcome is unknown.
-    pub(super) async fn run<T: Send + 'static>(
+    ///
+    /// Queued before the future is made, which then has no room for the operation.
+    pub(super) fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
         company: Company,
         until: Instant,
         operation: impl FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T> {
-        let (answer, mut answered) = oneshot::channel();
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
+        let (answer, answered) = oneshot::channel();
         let state = Arc::new(State::default());
         let job = Job::new(doing, company, until, Arc::clone(&state), operation, answer);
-        self.queue.push(doing, job)?;
-        let abandon = Abandon(&state);
-        let mut result = tokio::time::timeout_at(until.into(), &mut answered).await;
-        // The writer drops a job that it has not begun when it ends, and when the deadline passes.
-        if !matches!(result, Ok(Ok(_))) && abandon.now() {
-            return Err(if Instant::now() < until {
-                Error::unavailable(doing, "the store is closed")
-            } else {
-                Error::timeout(doing, "the writer was busy until the deadline")
-            });
-        }
-        if result.is_err() {
-            result = tokio::time::timeout(LAST_WORD, answered).await;
-        }
-        match result {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::unknown_outcome(doing, "the writer failed without an answer")),
-            Err(_) => {
-                Err(Error::unknown_outcome(doing, "the deadline passed while it was written"))
-            }
-        }
+        let queued = self.queue.push(doing, job);
+        answer_of(doing, until, queued, Abandon(state), answered)
     }
 
     /// Finishes what is queued, closes the connection and ends the thread.
@@ -88,6 +71,33 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+async fn answer_of<T>(
+    doing: &'static str,
+    until: Instant,
+    queued: Result<()>,
+    abandon: Abandon,
+    mut answered: oneshot::Receiver<Result<T>>,
+) -> Result<T> {
+    queued?;
+    let mut result = tokio::time::timeout_at(until.into(), &mut answered).await;
+    // The writer drops a job that it has not begun when it ends, and when the deadline passes.
+    if !matches!(result, Ok(Ok(_))) && abandon.now() {
+        return Err(if Instant::now() < until {
+            Error::unavailable(doing, "the store is closed")
+        } else {
+            Error::timeout(doing, "the writer was busy until the deadline")
+        });
+    }
+    if result.is_err() {
+        result = tokio::time::timeout(LAST_WORD, answered).await;
+    }
+    match result {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Error::unknown_outcome(doing, "the writer failed without an answer")),
+        Err(_) => Err(Error::unknown_outcome(doing, "the deadline passed while it was written")),
     }
 }
 

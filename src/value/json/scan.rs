@@ -410,12 +410,19 @@ fn plain(bytes: &[u8]) -> usize {
 
 #[inline(never)]
 fn plain_long(bytes: &[u8]) -> usize {
-    let (chunks, _) = bytes.as_chunks::<32>();
+    let mut clean = plain_chunks::<128>(bytes);
+    clean += plain_chunks::<32>(&bytes[clean..]);
+    clean + plain_short(&bytes[clean..])
+}
+
+/// The length of the chunks that come before the first one with such a byte.
+#[inline(always)]
+fn plain_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
+    let (chunks, _) = bytes.as_chunks::<SIZE>();
     // Without an early exit, so that the compiler makes vectors of it.
     let is_plain =
-        |chunk: &&[u8; 32]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
-    let clean = chunks.iter().take_while(is_plain).count() * 32;
-    clean + plain_short(&bytes[clean..])
+        |chunk: &&[u8; SIZE]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
+    chunks.iter().take_while(is_plain).count() * SIZE
 }
 
 #[inline(always)]
