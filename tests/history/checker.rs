@@ -93,7 +93,7 @@ fn once_gone(history: &[Event]) -> Option<Refusal> {
 fn lost_updates(history: &[Event]) -> Option<Refusal> {
     let over = |event: &Event| match &event.op {
         Op::Write(write) if event.answer == Answer::Done && write.set.is_some() => {
-            (write.rule != Rule::Overwrite).then(|| write.base.clone())
+            matches!(write.rule, Rule::Merge | Rule::Reject).then(|| write.base.clone())
         }
         _ => None,
     };
@@ -107,7 +107,11 @@ fn lost_updates(history: &[Event]) -> Option<Refusal> {
 /// 4. A key whose write was acknowledged is found, or one that was written to the same key no earlier.
 fn lost_keys(history: &[Event]) -> Option<Refusal> {
     let overwrites = |event: &Event| match &event.op {
-        Op::Write(write) => write.rule == Rule::Overwrite && write.set.is_some(),
+        Op::Write(write) => match write.rule {
+            Rule::Merge | Rule::Reject => false,
+            Rule::Overwrite => write.set.is_some(),
+            Rule::Reset => true,
+        },
         _ => false,
     };
     if history.iter().any(overwrites) {

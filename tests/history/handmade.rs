@@ -250,6 +250,22 @@ fn what_has_expired_is_gone() {
     accepted(&[create(), Event { answer: Gone, ..late }, read(31, &[]), destroyed, read(34, &[])]);
 }
 
+#[test]
+fn a_reset_begins_anew() {
+    let reset =
+        Write { id: 0, to: Some(1), set: Some(("b", 2)), rule: Rule::Reset, base: Data::new() };
+    let reset = event(3 * SECONDS, 4 * SECONDS, Op::Write(reset), Done);
+    let history = [create(), reset];
+    let then =
+        |id, found| [&history[..], &[find(4 * SECONDS + 1, 4 * SECONDS + 2, id, found)]].concat();
+    // One that has expired too.
+    accepted_by(SECOND, &then(1, &[("b", 2)]));
+    refused_by(SECOND, &then(1, A1_B2), "no order");
+    refused_by(SECOND, &then(0, A1), "old id was good");
+    let gone = Event { answer: Gone, ..history[1].clone() };
+    refused_by(SECOND, &[create(), gone], "no order");
+}
+
 /// What is printed are the operations that matter, without ids and data.
 #[test]
 fn the_shortest_history_is_shown() {

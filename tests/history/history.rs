@@ -56,6 +56,8 @@ pub(crate) enum Rule {
     Reject,
     /// `Policy::LastWriteWins`, and no guard: what was read, with the key in it, takes its place.
     Overwrite,
+    /// `Session::reset`: a new session takes its place, also that of one that has expired.
+    Reset,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -159,6 +161,7 @@ impl fmt::Display for Write {
             Rule::Merge => ", merging",
             Rule::Reject => ", guarded",
             Rule::Overwrite => ", overwriting",
+            Rule::Reset => ", resetting",
         })
     }
 }

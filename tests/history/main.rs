@@ -1,12 +1,26 @@
 //! Histories: clients in several processes' worth of stores create, find, save, renew, destroy and let
 //! expire the sessions of one database while it misbehaves; what each was told is checked against the
 //! contract.
+//!
+//! `HISTORY_SEED` repeats a run's choices, if not its timing; `HISTORY_SECONDS` is how long the clients
+//! work under each policy. `tests/long.sh histories` runs three seeds.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod book;
 mod checker;
+mod clients;
 mod handmade;
 mod history;
 mod model;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod network;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod random;
+mod run;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod simulated;
+mod sqlite;

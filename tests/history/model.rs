@@ -67,14 +67,17 @@ impl Model {
         let Some(row) = state.get(&write.id) else {
             return (event.answer == Answer::Gone).then(|| state.clone());
         };
-        if event.answer == Answer::Gone {
+        if event.answer == Answer::Gone && write.rule != Rule::Reset {
             return self.expires(state, write.id, row, event);
         }
+        let is_reset = write.rule == Rule::Reset;
         let is_taken = write.to.is_some_and(|to| state.contains_key(&to));
-        if !self.may_live(row, event) || is_taken != (event.answer == Answer::Duplicate) {
+        if !(is_reset || self.may_live(row, event))
+            || is_taken != (event.answer == Answer::Duplicate)
+        {
             return None;
         }
-        let guarded = write.set.is_some() && write.rule != Rule::Overwrite;
+        let guarded = write.set.is_some() && matches!(write.rule, Rule::Merge | Rule::Reject);
         let is_same = row.data == write.base;
         let applies = match event.answer {
             Answer::Done => is_same || !guarded,
@@ -104,6 +107,7 @@ impl Model {
 
 fn written(state: &State, row: &Row, write: &Write, event: &Event) -> State {
     let mut data = match (write.rule, write.set) {
+        (Rule::Reset, _) => Data::new(),
         (Rule::Overwrite, Some(_)) => write.base.clone(),
         _ => row.data.clone(),
     };
