@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
-# node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, the
-# operator's tasks on a million rows beside a service (OPERATOR_ROWS), then all benches and the chart.
+# node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, histories
+# of three seeds on each database under faults (HISTORY_SECONDS, 60 by default, for each of the three
+# policies; HISTORY_SEED repeats one seed), the operator's tasks on a million rows beside a service
+# (OPERATOR_ROWS), then all benches and the chart.
 # Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run alone:
-# tests/long.sh fuzz|galera|races|operator|bench.
+# tests/long.sh fuzz|galera|races|histories|operator|bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -33,6 +35,14 @@ races() {
     a_logout_is_final requests_meet
 }
 
+histories() {
+  for seed in ${HISTORY_SEED:-$RANDOM $RANDOM $RANDOM}; do
+    echo "HISTORY_SEED=$seed"
+    HISTORY_SEED=$seed HISTORY_SECONDS="${HISTORY_SECONDS:-60}" \
+      cargo test --locked --features full --test history -- --nocapture histories_on
+  done
+}
+
 operator() {
   SQLBYPASS_OPERATOR_ROWS="${OPERATOR_ROWS:-1000000}" \
     cargo test --locked --features full --test integration -- admin::long --nocapture --test-threads 1
@@ -44,4 +54,4 @@ bench() {
   bash benches/compare/run.sh --all
 }
 
-for part in ${1:-fuzz galera races operator bench}; do "$part"; done
+for part in ${1:-fuzz galera races histories operator bench}; do "$part"; done

@@ -17,7 +17,7 @@ const MISSED: usize = 6;
 /// Nobody comes back to it when so much has.
 const CLOSED: usize = 80;
 /// So many sessions are worked on at a time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// One session: the ids that it was given, as far as anybody was told, and its history.
 #[derive(Default)]

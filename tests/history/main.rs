@@ -15,11 +15,13 @@ mod history;
 mod model;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod network;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod random;
 mod run;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 #[path = "../servers/mod.rs"]
 mod servers;
 mod simulated;

@@ -35,7 +35,8 @@ impl Place {
         let settings = PoolOpts::new().with_constraints(PoolConstraints::new(0, 4).unwrap());
         let pool = Pool::new(opts.pool_opts(settings.with_reset_connection(false)));
         let url = |n: usize| server.url_through(proxies[n].port(), &database);
-        let builder = |n| MySqlStore::url(&url(n)).unwrap().create(true).max_connections(4);
+        let builder = |n| MySqlStore::url(&url(n)).unwrap().max_connections(4);
+        builder(0).create(true).open().await.unwrap();
         let (first, second) = (builder(0), builder(1).lanes(false));
         let third = MySqlStore::pool(pool.clone());
         let mut stores = Vec::new();
@@ -72,7 +73,8 @@ impl Place {
 }
 
 fn hurried(builder: MySqlBuilder) -> MySqlBuilder {
-    builder.deadline(DEADLINE).connect_deadline(DEADLINE / 2)
+    // Lazy: at its first connections too it may have no time.
+    builder.lazy(true).deadline(DEADLINE).connect_deadline(DEADLINE / 2)
 }
 
 impl Faulty for Place {

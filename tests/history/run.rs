@@ -1,12 +1,12 @@
 //! A run: clients, faults, a last look at every session, and the verdict.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlbypass::{ManagerOptions, Policy, Store, Timeouts};
+use tokio::task::JoinHandle;
 
 use super::book::{Book, Shared};
 use super::checker::{Refusal, check};
@@ -18,7 +18,7 @@ use super::random::Random;
 /// Short: a fault of a few hundred milliseconds is to outlast it now and then.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(400);
 /// Longer than most faults, and short enough for sessions to expire in a run.
-const IDLE: Duration = Duration::from_millis(1_500);
+const IDLE: Duration = Duration::from_secs(1);
 const CLIENTS: usize = 9;
 /// After the last fault everything answers within this.
 const RECOVERY: Duration = Duration::from_secs(30);
@@ -54,17 +54,19 @@ pub(crate) trait Faulty {
 
 /// The run's seed and its length for each policy, as `HISTORY_SEED` and `HISTORY_SECONDS` have them.
 fn settings() -> (u64, Duration) {
-    let number = |name: &str, or: u64| match std::env::var(name) {
+    let number = |name: &str, or: f64| match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number")),
         Err(_) => or,
     };
-    (number("HISTORY_SEED", 11), Duration::from_secs(number("HISTORY_SECONDS", 2)))
+    let length = Duration::from_secs_f64(number("HISTORY_SECONDS", 1.3));
+    (number("HISTORY_SEED", 11.0) as u64, length)
 }
 
 /// Histories under each policy; `needed` has to have happened in all together, or nothing was tried.
 pub(crate) async fn histories<F: Faulty>(name: &str, place: &F, needed: &[&str]) {
     let (seed, length) = settings();
     let mut tally = Tally::new();
+    let mut faults = Faults { place, random: Random(seed), left: Vec::new(), rounds: 0 };
     for policy in [Policy::Merge, Policy::Reject, Policy::LastWriteWins] {
         let book = Arc::new(Book::new());
         let options = ManagerOptions {
@@ -73,60 +75,80 @@ pub(crate) async fn histories<F: Faulty>(name: &str, place: &F, needed: &[&str])
             deadline: DEADLINE,
             ..ManagerOptions::default()
         };
-        work(place, seed, length, &book, &options).await;
+        let clients = Clients::start(&place.stores(), seed, &book, &options);
+        // The last one goes on until each fault was there.
+        let is_last = policy == Policy::LastWriteWins;
+        faults.suffer(length, is_last).await;
+        clients.stop().await;
         last_look(place, &book, &options).await;
-        let worked = book.now();
-        verdict(name, seed, policy, &book.all(), &mut tally);
-        let checked = Duration::from_nanos(book.now() - worked);
-        tell(&format!(
-            "{name}, {policy:?}, seed {seed}: {} sessions, checked in {checked:?}",
-            book.all().len()
-        ));
+        let sessions = book.all();
+        verdict(name, seed, policy, &sessions, &mut tally);
+        println!("{name}, {policy:?}, seed {seed}: {} sessions", sessions.len());
     }
-    tell(&format!("{name}: {tally:?}"));
+    println!("{name}: {tally:?}");
     for what in needed {
         assert!(tally.contains_key(*what), "on {name} nothing was {what}: {tally:?}");
     }
 }
 
-/// All clients, and one fault after another, until the time is over and each fault was there once.
-async fn work<F: Faulty>(
-    place: &F,
-    seed: u64,
-    length: Duration,
-    book: &Arc<Book>,
-    options: &ManagerOptions,
-) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stores = place.stores();
-    let client = |number: usize| {
-        let (store, seed) = (stores[number % stores.len()].clone(), seed * 1_000 + number as u64);
-        let mut client = Client::new(number, seed, Arc::clone(book), store, options.clone());
-        let stop = Arc::clone(&stop);
-        tokio::spawn(async move {
-            let mut pauses = Random(seed);
-            while !stop.load(Ordering::Relaxed) {
-                client.turn().await;
-                tokio::time::sleep(Duration::from_micros(pauses.next() % 4_000)).await;
+/// Faults in an order that the seed decides, each once in a round.
+struct Faults<'p, F> {
+    place: &'p F,
+    random: Random,
+    left: Vec<usize>,
+    rounds: usize,
+}
+
+impl<F: Faulty> Faults<'_, F> {
+    async fn suffer(&mut self, length: Duration, all: bool) {
+        let begun = Instant::now();
+        while begun.elapsed() < length || (all && self.rounds == 0) {
+            if self.left.is_empty() {
+                self.left = (0..self.place.faults()).collect();
             }
-        })
-    };
-    let clients: Vec<_> = (0..CLIENTS).map(client).collect();
-    let (begun, mut random) = (Instant::now(), Random(seed));
-    let mut faults: Vec<usize> = Vec::new();
-    let mut all = false;
-    while !all || begun.elapsed() < length {
-        if faults.is_empty() {
-            faults = (0..place.faults()).collect();
+            let fault = self.left.swap_remove(self.random.below(self.left.len()));
+            self.place.suffer(fault, &mut self.random).await;
+            self.rounds += usize::from(self.left.is_empty());
+            tokio::time::sleep(Duration::from_millis(50 + self.random.next() % 100)).await;
         }
-        let fault = faults.swap_remove(random.below(faults.len()));
-        place.suffer(fault, &mut random).await;
-        all |= faults.is_empty();
-        tokio::time::sleep(Duration::from_millis(50 + random.next() % 150)).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
+}
+
+/// Clients that go on until they are told to stop.
+struct Clients {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Clients {
+    fn start<S: Store + Clone>(
+        stores: &[S],
+        seed: u64,
+        book: &Arc<Book>,
+        options: &ManagerOptions,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = |number: usize| {
+            let (store, stop) = (stores[number % stores.len()].clone(), Arc::clone(&stop));
+            let seed = seed.wrapping_mul(1_000).wrapping_add(number as u64);
+            let mut client = Client::new(number, seed, Arc::clone(book), store, options.clone());
+            tokio::spawn(async move {
+                let mut pauses = Random(seed);
+                while !stop.load(Ordering::Relaxed) {
+                    client.turn().await;
+                    tokio::time::sleep(Duration::from_micros(pauses.next() % 4_000)).await;
+                }
+            })
+        };
+        let tasks = (0..CLIENTS).map(client).collect();
+        Self { stop, tasks }
+    }
+
+    async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
     }
 }
 
@@ -190,8 +212,4 @@ fn kind(op: &Op, answer: &Answer) -> &'static str {
         (_, Answer::Failed) => "failed",
         (_, Answer::Unknown) => "unknown",
     }
-}
-
-fn tell(text: &str) {
-    writeln!(std::io::stdout(), "{text}").unwrap();
 }

@@ -2,9 +2,9 @@
 //! and opened again.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlbypass::rusqlite::Connection;
+use sqlbypass::rusqlite::{Connection, ErrorCode};
 use sqlbypass::{SqliteBuilder, SqliteStore};
 use tempfile::TempDir;
 
@@ -32,10 +32,15 @@ impl Place {
         Self { stores, beside, _folder: folder }
     }
 
-    fn run(&self, sql: &str) {
-        let beside = self.beside.lock().unwrap();
-        beside.busy_timeout(Duration::from_secs(20)).unwrap();
-        beside.execute_batch(sql).unwrap();
+    /// As soon as nobody else has the lock.
+    async fn run(&self, sql: &str) {
+        let run = || self.beside.lock().unwrap().execute_batch(sql);
+        let until = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = run() {
+            let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+            assert!(is_busy && Instant::now() < until, "{error}");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -54,16 +59,16 @@ impl Faulty for Place {
         match fault {
             // Somebody holds the lock, mostly for longer than anybody waits.
             0 | 1 => {
-                self.run("BEGIN IMMEDIATE");
+                self.run("BEGIN IMMEDIATE").await;
                 tokio::time::sleep(Duration::from_millis(100 + random.next() % 700)).await;
-                self.run("ROLLBACK");
+                self.run("ROLLBACK").await;
             }
             2 => {
-                self.run("ALTER TABLE sessions ADD COLUMN more text");
+                self.run("ALTER TABLE sessions ADD COLUMN more text").await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                self.run("ALTER TABLE sessions DROP COLUMN more");
+                self.run("ALTER TABLE sessions DROP COLUMN more").await;
             }
-            _ => self.run("PRAGMA wal_checkpoint(TRUNCATE)"),
+            _ => self.run("PRAGMA wal_checkpoint(TRUNCATE)").await,
         }
     }
 }
