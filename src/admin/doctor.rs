@@ -31,6 +31,8 @@ pub struct DoctorOptions {
     pub codec: Option<Arc<dyn Codec>>,
     /// Whether to read every row; else only the table and the server are looked at.
     pub rows: bool,
+    /// The name of the column of users, where there should be one.
+    pub user_column: Option<String>,
     /// How to go over the table; by default 200 rows at once.
     pub pace: Pace,
 }
@@ -38,7 +40,7 @@ pub struct DoctorOptions {
 impl Default for DoctorOptions {
     fn default() -> Self {
         let pace = Pace { batch: 200, ..Pace::default() };
-        Self { serializer: Serializer::Hybrid, codec: None, rows: true, pace }
+        Self { serializer: Serializer::Hybrid, codec: None, rows: true, user_column: None, pace }
     }
 }
 
@@ -110,6 +112,9 @@ async fn look<S: Maintenance>(
     let asked = Instant::now();
     let facts = store.facts().await?;
     table(&schema, &facts, found);
+    if let Some(column) = &options.user_column {
+        users(column, &schema, &facts, found);
+    }
     limits(&schema, &facts, found);
     clock(&facts, asked.elapsed(), found);
     server(&facts, found);
@@ -177,6 +182,20 @@ fn table(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 "nothing, if sqlbypass trims; else an index, which every save has to maintain",
             );
         }
+    }
+}
+
+fn users(column: &str, schema: &Schema, facts: &Facts, found: &mut Findings) {
+    if !schema.user {
+        found.warning(
+            format!("the table has no {column}: a user's sessions are found by reading every row"),
+            "sqlbypass create --add-user-column --print, and then sqlbypass backfill",
+        );
+    } else if facts.is_indexed(column) == Some(false) {
+        found.warning(
+            format!("{column} has no index: a user's sessions are found by reading every row"),
+            "make the index that sqlbypass create --add-user-column --print shows",
+        );
     }
 }
 

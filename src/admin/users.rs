@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
+use super::upgrade::is_secured;
 use super::walk::{Ended, Pace, Progress, RowName, Walk, Watch, is_keyed_by_id, open, patiently};
 use crate::codec::{Codec, Content, Document};
 use crate::error::{Error, Kind, Result};
@@ -61,6 +62,8 @@ pub struct UserSession {
     pub updated_at: Option<SystemTime>,
     /// Bytes of its data.
     pub size: u64,
+    /// Whether its id is stored as a digest.
+    pub secured: bool,
     stored_id: Box<str>,
     document: Option<Box<dyn Document>>,
 }
@@ -72,6 +75,7 @@ impl UserSession {
             created_at: row.created_at,
             updated_at: row.updated_at,
             size: row.size,
+            secured: is_secured(&row.stored_id),
             document: open(codec, &row.stored_id, row.data).ok(),
             stored_id: row.stored_id,
         }

@@ -243,8 +243,11 @@ impl Maintenance for MySqlStore {
     }
 
     async fn end(&self, rows: &[Row], still: Still) -> Result<Vec<bool>> {
-        let all: Vec<_> = rows.iter().map(|row| self.shared.run(End { row, still })).collect();
-        together(all).await
+        let one = async |row| {
+            let work = pin!(self.shared.run(End { row, still }));
+            operation(SYSTEM, "end", None, Seen::met, work).await
+        };
+        together(rows.iter().map(one).collect()).await
     }
 
     async fn clear(&self) -> Result<u64> {

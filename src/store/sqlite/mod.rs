@@ -318,14 +318,14 @@ impl Maintenance for SqliteStore {
             return Ok(Vec::new());
         }
         let rows = rows.to_vec();
-        self.write(doing, Company::None, move |connection| {
+        let work = pin!(self.write(doing, Company::None, move |connection| {
             connection.run(doing, |raw, statements| {
                 operations::together(raw, &rows, |raw, row| {
                     operations::end(raw, statements, row, still)
                 })
             })
-        })
-        .await
+        }));
+        operation(SYSTEM, "end", None, Seen::read, work).await
     }
 
     async fn clear(&self) -> Result<u64> {

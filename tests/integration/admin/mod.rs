@@ -12,6 +12,7 @@ mod rights;
 mod trim;
 mod upgrade;
 mod usage;
+mod users;
 
 /// Each case on SQLite, PostgreSQL and MariaDB, as tests of their own.
 macro_rules! everywhere {

@@ -2,8 +2,10 @@
 
 use super::place::{Place, program, said};
 
-const COMMANDS: [&str; 10] =
-    ["create", "trim", "clear", "upgrade", "convert", "stats", "list", "show", "doctor", "bench"];
+const COMMANDS: [&str; 12] = [
+    "create", "trim", "clear", "upgrade", "convert", "stats", "list", "revoke", "backfill", "show",
+    "doctor", "bench",
+];
 
 #[tokio::test]
 async fn the_help_of_each_command_has_an_example() {
@@ -27,7 +29,14 @@ async fn wrong_use_is_two_and_failure_is_one() {
         ("convert --database sqlite://none.db --to yaml", 2),
         ("create --database sqlite://none.db --print --migration x.sql", 2),
         ("create --database sqlite://none.db --dry-run", 2),
+        ("list --database sqlite://none.db --scan", 2),
+        ("revoke --database sqlite://none.db --all", 2),
+        ("revoke --database sqlite://none.db --user 1 --all --row 2", 2),
+        ("backfill --database sqlite://none.db", 2),
+        ("create --database sqlite://none.db --add-user-column --print", 2),
+        ("create --database sqlite://none.db --add-user-column --user-column user_id", 2),
         ("trim --database sqlite://none.db", 1),
+        ("revoke --database sqlite://none.db --user 1 --all", 1),
         ("upgrade --database postgres://app:sentinel@127.0.0.1:1/x", 1),
         ("clear --yes --database mysql://app:sentinel@127.0.0.1:1/x", 1),
     ] {

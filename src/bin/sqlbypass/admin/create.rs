@@ -20,6 +20,7 @@ Examples:
   sqlbypass create --migration migrations/20260101_sessions.sql --database mysql://app@db/shop
   sqlbypass create --migration db/migrate/20260101000000_create_sessions.rb --profile tuned --database \
 postgres://app@db/shop
+  sqlbypass create --add-user-column --user-column user_id --print --database postgres://app@db/shop
 
 Profiles:
   rails  the table and the indexes of Rails' migration
@@ -27,7 +28,12 @@ Profiles:
          maintain (2.1 times the saves on SQLite); on PostgreSQL pages that are filled to 85 % and ids
          that are compared as bytes, so that a save touches no index at all; on MySQL a mediumtext
          for the data. trim goes by the primary key and needs no other index. Rails works on it, but
-         its own trim reads the whole table.";
+         its own trim reads the whole table.
+
+--user-column NAME adds a column that says whose session a row is. A table in use gets it by
+--add-user-column, which shows the SQL and runs none: nobody waits but SQLite's writers while the index is
+made, and on PostgreSQL it is made outside a transaction. Rails takes no notice of the column; run
+backfill afterwards.";
 
 /// Make the table, or show how
 #[derive(Args, Debug)]
@@ -42,6 +48,9 @@ pub(crate) struct Options {
     /// Write the SQL to a new file, as a Rails migration if it ends in .rb; nothing is connected to
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     migration: Option<PathBuf>,
+    /// Show only what gives a table in use its column of users, for --print or --migration
+    #[arg(long, requires = "user_column")]
+    add_user_column: bool,
     /// Of other commands; here it is --print
     #[arg(long, hide = true)]
     dry_run: bool,
@@ -72,12 +81,32 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }
     let table = options.database.table()?.with_layout(options.profile.into());
     let builder = options.database.builder()?.table(table.clone());
+    let statements = match options.add_user_column {
+        true => builder.user_migration()?,
+        false => builder.creation()?,
+    };
     if options.print {
-        return print(&script(&builder)?);
+        return print(&script(&statements));
     }
     match &options.migration {
-        Some(file) => write(file, &builder, &table),
+        Some(file) => write(file, &statements, &undo(options, &table)),
+        None if options.add_user_column => {
+            let problem = "a table in use is yours to change: say --print, or --migration FILE";
+            Err(Failure::Usage(problem.into()))
+        }
         None => block_on(make(options, builder)),
+    }
+}
+
+/// What takes it back, in Ruby.
+fn undo(options: &Options, table: &Table) -> String {
+    let quoted = |name: &str| format!("'{}'", name.replace('\\', "\\\\").replace('\'', "\\'"));
+    let name = quoted(table.name());
+    match table.user() {
+        Some(column) if options.add_user_column => {
+            format!("remove_column {name}, {}", quoted(column))
+        }
+        _ => format!("drop_table {name}"),
     }
 }
 
@@ -91,13 +120,13 @@ async fn make(options: &Options, builder: AnyBuilder) -> Result<(), Failure> {
 }
 
 /// The statements, each with its end.
-fn script(builder: &AnyBuilder) -> Result<String, Failure> {
-    Ok(builder.creation()?.iter().map(|sql| format!("{};\n", sql.trim_end())).collect())
+fn script(statements: &[String]) -> String {
+    statements.iter().map(|sql| format!("{};\n", sql.trim_end())).collect()
 }
 
-fn write(file: &Path, builder: &AnyBuilder, table: &Table) -> Result<(), Failure> {
+fn write(file: &Path, statements: &[String], undo: &str) -> Result<(), Failure> {
     let is_ruby = file.extension().is_some_and(|extension| extension == "rb");
-    let text = if is_ruby { ruby(file, builder, table)? } else { script(builder)? };
+    let text = if is_ruby { ruby(file, statements, undo) } else { script(statements) };
     let doing = "writing the migration";
     let written = OpenOptions::new()
         .write(true)
@@ -112,19 +141,22 @@ fn write(file: &Path, builder: &AnyBuilder, table: &Table) -> Result<(), Failure
 }
 
 /// A migration of Rails that runs the statements.
-fn ruby(file: &Path, builder: &AnyBuilder, table: &Table) -> Result<String, Failure> {
+fn ruby(file: &Path, statements: &[String], undo: &str) -> String {
     let class = class(file);
-    let mut text = format!("class {class} < ActiveRecord::Migration[6.1]\n  def up\n");
-    for sql in builder.creation()? {
+    let mut text = format!("class {class} < ActiveRecord::Migration[6.1]\n");
+    if statements.iter().any(|sql| sql.contains(" CONCURRENTLY ")) {
+        text.push_str("  disable_ddl_transaction!\n\n");
+    }
+    text.push_str("  def up\n");
+    for sql in statements {
         text.push_str("    execute <<~'SQL'\n");
         for line in sql.trim_end().lines() {
             text.push_str(&format!("      {line}\n"));
         }
         text.push_str("    SQL\n");
     }
-    let name = table.name().replace('\\', "\\\\").replace('\'', "\\'");
-    text.push_str(&format!("  end\n\n  def down\n    drop_table '{name}'\n  end\nend\n"));
-    Ok(text)
+    text.push_str(&format!("  end\n\n  def down\n    {undo}\n  end\nend\n"));
+    text
 }
 
 /// The name that Rails expects in a file: `20260101000000_create_sessions.rb` has `CreateSessions`.

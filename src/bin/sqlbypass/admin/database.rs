@@ -34,6 +34,9 @@ pub(crate) struct Database {
     /// The primary key, where the table does not tell
     #[arg(long, value_name = "NAME")]
     primary_key: Option<String>,
+    /// The column of users, where there is one: a user's sessions are found by it
+    #[arg(long, value_name = "NAME")]
+    user_column: Option<String>,
     /// What Rails calls the serializer: marshal, json, hybrid or null
     #[arg(long, default_value = "hybrid")]
     pub(super) serializer: Serializer,
@@ -58,8 +61,12 @@ impl Database {
             let table = Table::new(&*self.table)?
                 .session_id_column(&*self.session_id_column)?
                 .data_column(&*self.data_column)?;
-            match &self.primary_key {
-                Some(name) => table.primary_key(&**name),
+            let table = match &self.primary_key {
+                Some(name) => table.primary_key(&**name)?,
+                None => table,
+            };
+            match &self.user_column {
+                Some(name) => table.user_column(&**name),
                 None => Ok(table),
             }
         };

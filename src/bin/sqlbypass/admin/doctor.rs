@@ -40,6 +40,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let wanted = DoctorOptions {
         codec: Some(options.database.codec()?),
         rows: !options.no_rows,
+        user_column: options.database.table()?.user().map(str::to_owned),
         ..DoctorOptions::default()
     };
     let found = admin::doctor(&store, &wanted, watcher.watch()).await;

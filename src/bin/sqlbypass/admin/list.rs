@@ -1,21 +1,29 @@
 //! `sqlbypass list`.
 
+use std::time::SystemTime;
+
 use clap::Args;
-use serde_json::json;
-use sqlbypass::admin::{self, ListOptions};
+use serde_json::{Value as Json, json};
+use sqlbypass::AnyStore;
+use sqlbypass::admin::{self, ListOptions, Listed, RowName, UserSession};
 
 use super::database::Database;
 use super::output::answer;
-use super::task::{Watcher, block_on};
+use super::task::{Watcher, block_on, check};
 use super::time::{bytes, or_dash, rfc3339};
+use super::users::UserKey;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
   sqlbypass list --database sqlite://app.db
   sqlbypass list --limit 100 --format json --database postgres://app@db/shop
+  sqlbypass list --user 42 --user-column user_id --database postgres://app@db/shop
+  sqlbypass list --user ada --user-key login --serializer json --database sqlite://app.db
 
-Ids are never shown. The user is the one that Devise has logged in.";
+Ids are never shown. The user is the one that Devise has logged in, unless --user-key says otherwise.
+With --user and --user-column only rows are read that name the user, and those that say nothing yet (see
+backfill); else every row is.";
 
 /// List the sessions that were used last, without their ids
 #[derive(Args, Debug)]
@@ -24,6 +32,14 @@ pub(crate) struct Options {
     /// At most so many
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// Only the sessions of this user
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// With --user: read every row, whatever the column of users says
+    #[arg(long, requires = "user")]
+    scan: bool,
+    #[command(flatten)]
+    key: UserKey,
     #[command(flatten)]
     database: Database,
 }
@@ -34,40 +50,96 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
-    let codec = Some(options.database.codec()?);
+    let codec = options.database.codec()?;
     let store = options.database.open().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
-    let wanted = ListOptions { limit: options.limit, codec, ..ListOptions::default() };
-    let listed = admin::list(&store, &wanted, watcher.watch()).await;
+    let listed = match &options.user {
+        Some(user) => of_user(&store, options, user, &mut watcher).await,
+        None => {
+            let (limit, codec) = (options.limit, Some(codec));
+            let wanted = ListOptions { limit, codec, ..ListOptions::default() };
+            let listed = admin::list(&store, &wanted, watcher.watch()).await;
+            listed.map(|listed| listed.into_iter().map(Line::from).collect()).map_err(Failure::from)
+        }
+    };
     watcher.end();
-    let listed = listed?;
+    let listed: Vec<Line> = listed?;
     store.close().await?;
-    let mut lines =
-        vec![format!("{:>10}  {:<20}  {:<20}  {:>8}  user", "row", "begun", "used", "size")];
-    lines.extend(listed.iter().map(|session| {
-        let user = session.user.as_deref().unwrap_or("-");
-        let mark = if session.secured { "" } else { "  (id stored raw)" };
+    let head = format!("{:>10}  {:<20}  {:<20}  {:>8}  user", "row", "begun", "used", "size");
+    let lines: Vec<_> = std::iter::once(head).chain(listed.iter().map(Line::text)).collect();
+    let sessions: Vec<_> = listed.iter().map(Line::json).collect();
+    answer(format, &lines.join("\n"), &json!({ "sessions": sessions }))
+}
+
+async fn of_user(
+    store: &AnyStore,
+    options: &Options,
+    user: &str,
+    watcher: &mut Watcher,
+) -> Result<Vec<Line>, Failure> {
+    let wanted = options.key.options(&options.database, options.scan)?;
+    let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
+    check(found.ended)?;
+    let sessions = found.sessions.into_iter().take(options.limit);
+    Ok(sessions.map(|session| Line::of_user(session, user)).collect())
+}
+
+/// A session as it is told.
+struct Line {
+    row: RowName,
+    created_at: Option<SystemTime>,
+    updated_at: Option<SystemTime>,
+    size: u64,
+    secured: bool,
+    user: Option<String>,
+}
+
+impl From<Listed> for Line {
+    fn from(session: Listed) -> Self {
+        Self {
+            row: session.row,
+            created_at: session.created_at,
+            updated_at: session.updated_at,
+            size: session.size,
+            secured: session.secured,
+            user: session.user,
+        }
+    }
+}
+
+impl Line {
+    fn of_user(session: UserSession, user: &str) -> Self {
+        Self {
+            row: session.row,
+            created_at: session.created_at,
+            updated_at: session.updated_at,
+            size: session.size,
+            secured: session.secured,
+            user: Some(user.to_owned()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let user = self.user.as_deref().unwrap_or("-");
+        let mark = if self.secured { "" } else { "  (id stored raw)" };
         format!(
             "{:>10}  {:<20}  {:<20}  {:>8}  {user}{mark}",
-            session.row.to_string(),
-            or_dash(session.created_at),
-            or_dash(session.updated_at),
-            bytes(session.size),
+            self.row.to_string(),
+            or_dash(self.created_at),
+            or_dash(self.updated_at),
+            bytes(self.size),
         )
-    }));
-    let sessions: Vec<_> = listed
-        .iter()
-        .map(|session| {
-            json!({
-                "row": session.row.to_string(),
-                "created_at": session.created_at.and_then(rfc3339),
-                "updated_at": session.updated_at.and_then(rfc3339),
-                "size": session.size,
-                "secured": session.secured,
-                "user": session.user,
-            })
+    }
+
+    fn json(&self) -> Json {
+        json!({
+            "row": self.row.to_string(),
+            "created_at": self.created_at.and_then(rfc3339),
+            "updated_at": self.updated_at.and_then(rfc3339),
+            "size": self.size,
+            "secured": self.secured,
+            "user": self.user,
         })
-        .collect();
-    answer(format, &lines.join("\n"), &json!({ "sessions": sessions }))
+    }
 }

@@ -1,5 +1,6 @@
 //! The operator's commands: arguments in, the library's `admin` at work, a report out.
 
+pub(crate) mod backfill;
 pub(crate) mod bench;
 mod chart;
 pub(crate) mod clear;
@@ -10,9 +11,11 @@ pub(crate) mod doctor;
 mod keys;
 pub(crate) mod list;
 pub(crate) mod output;
+pub(crate) mod revoke;
 pub(crate) mod show;
 pub(crate) mod stats;
 mod task;
 mod time;
 pub(crate) mod trim;
 pub(crate) mod upgrade;
+mod users;

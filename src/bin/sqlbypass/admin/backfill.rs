@@ -1,0 +1,88 @@
+//! `sqlbypass backfill`.
+
+use clap::Args;
+use serde_json::json;
+use sqlbypass::admin::{self, BackfillOptions};
+
+use super::database::Database;
+use super::output::{answer, counted};
+use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::users::UserKey;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sqlbypass backfill --user-column user_id --database postgres://app@db/shop
+  sqlbypass backfill --user-column user_id --recheck --dry-run --database mysql://app@db/shop
+  sqlbypass backfill --user-column user_id --user-key login --serializer json --database sqlite://app.db
+
+In this order, for a table in use: `sqlbypass create --add-user-column --migration FILE` shows the SQL
+that adds the column; then every service names it and has the same function; then backfill. Run it again
+now and then where Rails writes too: its INSERTs leave the column empty, and are read whenever a user's
+sessions are looked for. Stopped or killed, it can be run again.";
+
+/// Fill the column of users from the data, beside live traffic
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Read every row, and put right what is wrong: where Rails changes the user in place
+    #[arg(long)]
+    recheck: bool,
+    #[command(flatten)]
+    key: UserKey,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Fills and reports.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    if options.database.table()?.user().is_none() {
+        return Err(Failure::Usage("which column? name it by --user-column".into()));
+    }
+    block_on(work(options))
+}
+
+async fn work(options: &Options) -> Result<(), Failure> {
+    let own = BackfillOptions::new(options.key.users(), options.database.codec()?);
+    let backfill = BackfillOptions {
+        recheck: options.recheck,
+        pace: options.pace.pace(),
+        dry_run: options.pace.dry_run,
+        ..own
+    };
+    let store = options.database.open().await?;
+    let format = options.database.format;
+    let mut watcher = Watcher::start("filled", format)?;
+    let report = admin::backfill(&store, &backfill, watcher.watch()).await;
+    watcher.end();
+    let report = report?;
+    store.close().await?;
+    let (words, word) = ending(report.ended);
+    let verb = if backfill.dry_run { "would fill" } else { "filled" };
+    let mut text = format!("{verb} {} of {}", report.filled, counted(report.seen, "session"));
+    for (count, what) in [
+        (report.already, "right already"),
+        (report.unreadable, "that cannot be read left as they are"),
+        (report.busy, "changed all the time, run it again"),
+        (report.gone, "ended meanwhile"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    text.push_str(words);
+    let json = json!({
+        "seen": report.seen,
+        "filled": report.filled,
+        "already": report.already,
+        "unreadable": report.unreadable,
+        "busy": report.busy,
+        "gone": report.gone,
+        "ended": word,
+        "dry_run": backfill.dry_run,
+    });
+    answer(format, &text, &json)?;
+    check(report.ended)
+}

@@ -1,0 +1,146 @@
+//! `sqlbypass revoke`.
+
+use clap::Args;
+use serde_json::json;
+use sqlbypass::AnyStore;
+use sqlbypass::admin::{self, Ended, Revoke, RevokeReport, UserOptions};
+
+use super::database::Database;
+use super::output::{answer, counted};
+use super::task::{PaceOptions, Watcher, block_on, ending};
+use super::users::UserKey;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  sqlbypass revoke --user 42 --all --user-column user_id --database postgres://app@db/shop
+  sqlbypass revoke --user 42 --row 1234 --database sqlite://app.db
+  sqlbypass revoke --user 42 --all-but 1234 --dry-run --database mysql://app@db/shop
+  sqlbypass revoke --user ada --user-key login --all --database sqlite://app.db
+
+Without --row, --all and --all-but it ends the user's only session; where there are several it ends none,
+names their rows and exits with 2. Every session that is stored when it begins has ended when it exits
+with 0; a login that comes later begins another. Change the password first. Without --user-column every
+row is read; with it those that name the user and those that say nothing yet (see backfill).";
+
+/// So many rows are named where one has to be chosen.
+const NAMED: usize = 20;
+
+/// End sessions of a user, beside live traffic
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The user, as `list` tells it
+    #[arg(long, value_name = "ID")]
+    user: String,
+    #[command(flatten)]
+    which: Which,
+    /// Read every row, whatever the column of users says: also finds whom Rails has signed in in place
+    #[arg(long)]
+    scan: bool,
+    #[command(flatten)]
+    key: UserKey,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+struct Which {
+    /// Only the session of this row, as `list` names it, if it is this user's
+    #[arg(long, value_name = "ROW")]
+    row: Option<String>,
+    /// All but the session of this row
+    #[arg(long, value_name = "ROW")]
+    all_but: Option<String>,
+    /// All sessions of the user
+    #[arg(long)]
+    all: bool,
+}
+
+impl Which {
+    /// `None` where nothing was said.
+    fn revoke(&self) -> Option<Revoke> {
+        match (&self.row, &self.all_but) {
+            (Some(row), _) => Some(Revoke::One(row.as_str().into())),
+            (None, Some(row)) => Some(Revoke::Others(row.as_str().into())),
+            (None, None) => self.all.then_some(Revoke::All),
+        }
+    }
+}
+
+/// Ends and reports.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let user = options.key.options(&options.database, options.scan)?;
+    let user = UserOptions { pace: options.pace.pace(), dry_run: options.pace.dry_run, ..user };
+    block_on(work(options, &user))
+}
+
+async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
+    let store = options.database.open().await?;
+    let mut watcher = Watcher::start("revoked", options.database.format)?;
+    let report = revoke(&store, options, user, &mut watcher).await;
+    watcher.end();
+    let report = report?;
+    store.close().await?;
+    tell(options, &report)?;
+    let is_missing = options.which.row.is_some() && report.revoked == 0;
+    if is_missing && report.ended == Ended::Done {
+        crate::complain(&"the user has no session in this row");
+    }
+    if is_missing || report.ended != Ended::Done { Err(Failure::Told) } else { Ok(()) }
+}
+
+async fn revoke(
+    store: &AnyStore,
+    options: &Options,
+    user: &UserOptions,
+    watcher: &mut Watcher,
+) -> Result<RevokeReport, Failure> {
+    let which = match options.which.revoke() {
+        Some(which) => which,
+        None => match only(store, options, user, watcher).await? {
+            Some(which) => which,
+            None => return Ok(RevokeReport::default()),
+        },
+    };
+    Ok(admin::revoke(store, &options.user, &which, user, watcher.watch()).await?)
+}
+
+/// The user's only session.
+async fn only(
+    store: &AnyStore,
+    options: &Options,
+    user: &UserOptions,
+    watcher: &mut Watcher,
+) -> Result<Option<Revoke>, Failure> {
+    let found = admin::sessions_of(store, &options.user, user, watcher.watch()).await?;
+    if found.ended != Ended::Done {
+        return Err(Failure::Told);
+    }
+    let rows: Vec<String> = found.sessions.iter().map(|found| found.row.to_string()).collect();
+    match &*rows {
+        [] => Ok(None),
+        [row] => Ok(Some(Revoke::One(row.as_str().into()))),
+        rows => Err(Failure::Usage(format!(
+            "the user has {} sessions: say --all, or --row and one of {}",
+            rows.len(),
+            rows[..rows.len().min(NAMED)].join(", ")
+        ))),
+    }
+}
+
+fn tell(options: &Options, report: &RevokeReport) -> Result<(), Failure> {
+    let (words, word) = ending(report.ended);
+    let verb = if options.pace.dry_run { "would revoke" } else { "revoked" };
+    let text = format!("{verb} {}{words}", counted(report.revoked, "session"));
+    let json = json!({
+        "seen": report.seen,
+        "revoked": report.revoked,
+        "ended": word,
+        "dry_run": options.pace.dry_run,
+    });
+    answer(options.database.format, &text, &json)
+}
