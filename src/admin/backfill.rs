@@ -78,8 +78,10 @@ pub async fn backfill<S: Maintenance>(
 ) -> Result<BackfillReport> {
     if !store.inspect().await?.user {
         let problem = "the table has no column of users that was named";
-        return Err(Error::schema("filling the column of users", problem)
-            .advice("add it (AnyBuilder::user_migration has the statements), and name it"));
+        return Err(Error::schema("filling the column of users", problem).advice(
+            "add it, and name it: sqlbypass create --add-user-column --print, or \
+                     AnyBuilder::user_migration, has the statements",
+        ));
     }
     let mut report = BackfillReport::default();
     let mut walk = match options.recheck {

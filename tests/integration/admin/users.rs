@@ -106,7 +106,7 @@ async fn a_table_in_use_gets_the_column(place: Place) {
     let mut put: Vec<_> = (0..250).map(|_| (private(), &*bob, OLD, OLD)).collect();
     put.extend((0..3).map(|_| (private(), &*ada, OLD, OLD)));
     put.push((raw(), &ada, OLD, OLD));
-    put.push((private(), "", OLD, OLD));
+    put.push((private(), r#"{"value":{}}"#, OLD, OLD));
     put.push((private(), "broken", OLD, OLD));
     place.put(&put).await;
     let doctor = said(&place.run(&format!("doctor {COLUMN}")).await);
