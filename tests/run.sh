@@ -41,5 +41,3 @@ need chromedriver chromium-driver
 
 cargo build --locked --features full --bins --examples
 cargo test --locked --features full --no-fail-fast "$@"
-# Allocations of a service that has neither spans nor metrics.
-cargo test --locked --no-default-features --features sqlite,http,postgres,mysql --test counts
