@@ -206,10 +206,12 @@ fn shortest(history: &[Event], model: Model) -> Vec<Event> {
 
 /// What was known at a time.
 fn until(history: &[Event], end: Time) -> Vec<Event> {
+    let is_known = |event: &Event| event.ended <= end || event.answer == Answer::Failed;
     let begun = history.iter().filter(|event| event.begun <= end);
-    let known = begun.map(|event| match event.ended > end && event.answer != Answer::Failed {
-        true => Event { ended: Time::MAX, answer: Answer::Unknown, ..event.clone() },
-        false => event.clone(),
+    let counts = begun.filter(|event| is_known(event) || !matches!(event.op, Op::Find { .. }));
+    let known = counts.map(|event| match is_known(event) {
+        true => event.clone(),
+        false => Event { ended: Time::MAX, answer: Answer::Unknown, ..event.clone() },
     });
     known.collect()
 }

@@ -26,3 +26,4 @@ mod run;
 mod servers;
 mod simulated;
 mod sqlite;
+mod verdict;

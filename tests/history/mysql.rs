@@ -8,7 +8,7 @@ use sqlbypass::{MySqlBuilder, MySqlStore};
 
 use super::network::{self, suffer};
 use super::random::Random;
-use super::run::{DEADLINE, Faulty, NEEDS, histories};
+use super::run::{DEADLINE, Faulty, histories};
 use super::servers::mariadb::Options;
 use super::servers::{MariaDb, Proxy};
 
@@ -88,7 +88,7 @@ impl Faulty for Place {
         network::FAULTS + 3
     }
 
-    async fn suffer(&self, fault: usize, random: &mut Random) {
+    async fn suffer(&self, fault: usize, random: &mut Random) -> &'static str {
         match fault.checked_sub(network::FAULTS) {
             None => suffer(&self.server, &self.proxies, fault, random).await,
             Some(0) => {
@@ -96,13 +96,18 @@ impl Faulty for Place {
                     self.forget().await;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
+                "statements were forgotten"
             }
             Some(1) => {
                 self.run("ALTER TABLE sessions ADD COLUMN more text").await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 self.run("ALTER TABLE sessions DROP COLUMN more").await;
+                "a column was added and dropped"
             }
-            _ => self.end_connections().await,
+            _ => {
+                self.end_connections().await;
+                "the server ended all connections"
+            }
         }
     }
 }
@@ -112,5 +117,5 @@ async fn histories_on_mariadb() {
     if !MariaDb::available() {
         return;
     }
-    histories("MariaDB", &Place::open().await, &NEEDS).await;
+    histories("MariaDB", &Place::open().await).await;
 }

@@ -23,7 +23,7 @@ pub(crate) async fn suffer(
     proxies: &[Proxy],
     fault: usize,
     random: &mut Random,
-) {
+) -> &'static str {
     let time = Duration::from_millis(50 + random.next() % 600);
     let proxy = &proxies[random.below(proxies.len())];
     match fault {
@@ -31,34 +31,46 @@ pub(crate) async fn suffer(
             tokio::task::block_in_place(|| server.kill());
             tokio::time::sleep(time / 4).await;
             tokio::task::block_in_place(|| server.restart());
+            "the server was killed and started again"
         }
         1 => {
             server.pause();
             tokio::time::sleep(time).await;
             server.resume();
+            "the server was stopped for a while"
         }
         2 | 3 => {
             proxy.cut();
             tokio::time::sleep(time / 8).await;
             proxy.cut();
+            "connections were cut"
         }
         // What has come so far goes on when it is over.
-        4 => mode(proxy, Mode::Hole, time).await,
-        5 => mode(proxy, Mode::Mute, time).await,
-        6 => mode(proxy, Mode::Delay(Duration::from_millis(1 + random.next() % 40)), time).await,
+        4 => {
+            hold(proxy, Mode::Hole, time).await;
+            "nothing went through"
+        }
+        5 => {
+            hold(proxy, Mode::Mute, time).await;
+            "no answer came through"
+        }
+        6 => {
+            let delay = Duration::from_millis(1 + random.next() % 40);
+            hold(proxy, Mode::Delay(delay), time).await;
+            "all came late"
+        }
         // What has come so far never goes on.
         _ => {
             proxy.set(Mode::Mute);
             tokio::time::sleep(time).await;
             proxy.cut();
-            proxy.set(Mode::Refuse);
-            tokio::time::sleep(time / 4).await;
-            proxy.set(Mode::Pass);
+            hold(proxy, Mode::Refuse, time / 4).await;
+            "no answer came through, and then connections were refused"
         }
     }
 }
 
-async fn mode(proxy: &Proxy, mode: Mode, time: Duration) {
+async fn hold(proxy: &Proxy, mode: Mode, time: Duration) {
     proxy.set(mode);
     tokio::time::sleep(time).await;
     proxy.set(Mode::Pass);

@@ -7,7 +7,7 @@ use sqlbypass::{PostgresBuilder, PostgresStore, tokio_postgres};
 
 use super::network::{self, suffer};
 use super::random::Random;
-use super::run::{DEADLINE, Faulty, NEEDS, histories};
+use super::run::{DEADLINE, Faulty, histories};
 use super::servers::{Options, Postgres, Proxy};
 
 struct Place {
@@ -71,7 +71,7 @@ impl Faulty for Place {
         network::FAULTS + 3
     }
 
-    async fn suffer(&self, fault: usize, random: &mut Random) {
+    async fn suffer(&self, fault: usize, random: &mut Random) -> &'static str {
         match fault.checked_sub(network::FAULTS) {
             None => suffer(&self.server, &self.proxies, fault, random).await,
             Some(0) => {
@@ -79,16 +79,19 @@ impl Faulty for Place {
                     self.forget().await;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
+                "statements were forgotten"
             }
             Some(1) => {
                 self.run("ALTER TABLE sessions ADD COLUMN more text").await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 self.run("ALTER TABLE sessions DROP COLUMN more").await;
+                "a column was added and dropped"
             }
             _ => {
                 let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                               WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
                 self.run(others).await;
+                "the server ended all connections"
             }
         }
     }
@@ -99,5 +102,5 @@ async fn histories_on_postgres() {
     if !Postgres::available() {
         return;
     }
-    histories("PostgreSQL", &Place::open().await, &NEEDS).await;
+    histories("PostgreSQL", &Place::open().await).await;
 }
