@@ -2,10 +2,12 @@
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
 # node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, histories
 # of three seeds on each database under faults (HISTORY_SECONDS, 60 by default, for each of the three
-# policies; HISTORY_SEED repeats one seed), the operator's tasks on a million rows beside a service
-# (OPERATOR_ROWS), then all benches and the chart.
+# policies; HISTORY_SEED repeats one seed), power cuts under SQLite at 1,000 moments of three seeds, a soak
+# of SOAK_MINUTES (20 by default) on each database under random faults, the operator's tasks on a million
+# rows beside a service (OPERATOR_ROWS), then all benches and the chart.
 # Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run alone:
-# tests/long.sh fuzz|galera|races|histories|operator|bench.
+# tests/long.sh fuzz|galera|races|histories|power|soak|operator|bench;
+# `tests/long.sh soak sqlite|postgres|mariadb` soaks one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +45,17 @@ histories() {
   done
 }
 
+power() {
+  for seed in ${SQLBYPASS_SEED:-$RANDOM $RANDOM $RANDOM}; do
+    SQLBYPASS_SEED=$seed SQLBYPASS_CUTS="${SQLBYPASS_CUTS:-1000}" \
+      cargo test --locked --features full --test integration -- hostile::power --nocapture
+  done
+}
+
+soak() {
+  cargo test --locked --features full --test soak -- --nocapture --test-threads 1 ${database:+"$database"}
+}
+
 operator() {
   SQLBYPASS_OPERATOR_ROWS="${OPERATOR_ROWS:-1000000}" \
     cargo test --locked --features full --test integration -- admin::long --nocapture --test-threads 1
@@ -54,4 +67,5 @@ bench() {
   bash benches/compare/run.sh --all
 }
 
-for part in ${1:-fuzz galera races histories operator bench}; do "$part"; done
+database=${2:-}
+for part in ${1:-fuzz galera races histories power soak operator bench}; do "$part"; done

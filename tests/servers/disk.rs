@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::process::Folder;
 
-/// What a database does to its log fails while that is wanted (`sick_disk.c`).
+/// What a database does to its files fails while that is wanted (`sick_disk.c`).
 #[derive(Clone)]
 pub(crate) struct SickDisk(Arc<Folder>);
 
@@ -16,19 +16,17 @@ pub(crate) struct SickDisk(Arc<Folder>);
 pub(crate) enum Failing {
     /// Nothing gets to the disk for good (EIO).
     Syncs,
-    /// The disk is full (ENOSPC).
+    /// The disk is full, for the log too (ENOSPC).
     Writes,
+    /// The disk is full, and the log has its room already: no file of data grows (ENOSPC).
+    Growth,
 }
 
 impl SickDisk {
     /// A disk that is well so far.
     pub(crate) fn new() -> Self {
         let folder = Folder::new();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/sick_disk.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.path().join("disk.so"));
-        let status = cc.arg(source).arg("-ldl").status().expect("a C compiler");
-        assert!(status.success(), "the shim does not compile");
+        compile("sick_disk.c", &folder.path().join("disk.so"));
         Self(Arc::new(folder))
     }
 
@@ -36,6 +34,7 @@ impl SickDisk {
         let letter = match what {
             Failing::Syncs => "s",
             Failing::Writes => "w",
+            Failing::Growth => "g",
         };
         // Renamed, so that it is never seen empty.
         let file = self.0.write("begun", letter);
@@ -47,11 +46,19 @@ impl SickDisk {
     }
 
     /// The environment of the server.
-    pub(super) fn environment(&self) -> [(&'static str, PathBuf); 2] {
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [("LD_PRELOAD", self.0.path().join("disk.so")), ("SICK_DISK", self.switch())]
     }
 
     fn switch(&self) -> PathBuf {
         self.0.path().join("fails")
     }
+}
+
+/// A library that is loaded before libc, of a source beside this file.
+pub(crate) fn compile(source: &str, library: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(source);
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(source).arg("-ldl");
+    assert!(cc.status().expect("a C compiler").success(), "the library does not compile");
 }

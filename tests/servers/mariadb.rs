@@ -12,6 +12,7 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder};
 
 use super::certificates::Certificates;
+use super::disk::SickDisk;
 use super::process::{Folder, Process, command, free_port, run, wait_until};
 
 /// A user who may do everything. The password has what a URL has to escape.
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) tls: Option<Certificates>,
     /// Lines of its file of settings.
     pub(crate) settings: Vec<String>,
+    /// What its data is written to, if that is to fail.
+    pub(crate) disk: Option<SickDisk>,
 }
 
 /// A running server; its user `app` has all rights.
@@ -35,6 +38,7 @@ pub(crate) struct MariaDb {
     process: Mutex<Option<Process>>,
     port: u16,
     folder: Folder,
+    disk: Option<SickDisk>,
 }
 
 impl MariaDb {
@@ -67,7 +71,7 @@ impl MariaDb {
         let data = folder.path().join("data");
         run(command(Path::new("cp")).arg("-a").arg(template()).arg(&data));
         configure(&folder, port, options);
-        Self { process: Mutex::new(None), port, folder }
+        Self { process: Mutex::new(None), port, folder, disk: options.disk.clone() }
     }
 
     /// The URL of one of its databases, over TCP.
@@ -159,7 +163,8 @@ impl MariaDb {
         let mut arguments = vec![format!("--defaults-file={}", settings.display())];
         arguments.extend_from_slice(more);
         let program = program("mariadbd").expect("a MariaDB server");
-        let process = Process::start(program, &arguments, &self.log_file());
+        let disk = self.disk.as_ref();
+        let process = Process::start_on(disk, program, &arguments, &self.log_file());
         *self.process.lock().unwrap() = Some(process);
     }
 

@@ -175,6 +175,11 @@ impl Postgres {
         run(command(&program).args(["promote", "-w", "-D"]).arg(self.data()));
     }
 
+    /// Adds lines to its settings, for its next start.
+    pub(super) fn set(&self, lines: &[String]) {
+        append(&self.data(), lines);
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
@@ -224,10 +229,14 @@ fn configure(folder: &Folder, data: &Path, port: u16, options: &Options) {
         rules.push_str("host replication all 127.0.0.1/32 scram-sha-256\n");
     }
     settings.extend(options.settings.iter().cloned());
+    append(data, &settings);
+    fs::write(data.join("pg_hba.conf"), rules).unwrap();
+}
+
+fn append(data: &Path, settings: &[String]) {
     let file = data.join("postgresql.conf");
     let old = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{old}\n{}\n", settings.join("\n"))).unwrap();
-    fs::write(data.join("pg_hba.conf"), rules).unwrap();
 }
 
 /// A folder of data that `initdb` has made, to be copied.

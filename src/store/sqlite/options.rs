@@ -17,8 +17,9 @@ pub enum Synchronous {
     /// What is acknowledged is on disk, also after a power cut. The default.
     #[default]
     Full,
-    /// Never corrupt; a power cut may take back the last saves. A killed process loses nothing.
-    /// Rails' own default since 7.1.
+    /// Never corrupt; a power cut may take back the last saves and destroys, those since the WAL was
+    /// last carried back (1,000 pages): a session that was ended may be there again. A killed process
+    /// loses nothing. Rails' own default since 7.1.
     Normal,
 }
 

@@ -1,10 +1,16 @@
-//! A disk without space, by SQLite's own limit of pages.
+//! A disk without space, by SQLite's own limit of pages, and by the system's word.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
+use sqlbypass::admin::{TrimOptions, trim};
 use sqlbypass::{Filter, Lookup, Maintenance, Saved, Scan, SqliteStore, Store, Timeouts};
 
 use super::locks::Lock;
 use super::{Place, data, insert, new_id, update};
+use crate::servers::{Failing, SickDisk};
 
 const PAGES: u32 = 60;
 
@@ -117,4 +123,59 @@ async fn data_beyond_the_columns_limit_is_refused_before_any_sql() {
         assert_eq!(error.overflow_sizes(), Some((5_000, 6_000)));
     }
     assert_eq!(data(&store, &id).await.unwrap(), "small");
+}
+
+/// On a disk on which no file grows even a delete finds no room, since it goes to the WAL first: a
+/// trim says so once, and is done when there is room again.
+#[test]
+fn a_full_disk_refuses_a_trim_too() {
+    let (disk, folder) = (SickDisk::new(), tempfile::tempdir().unwrap());
+    disk.fail(Failing::Growth);
+    let mut tests = Command::new(std::env::current_exe().unwrap());
+    tests.args(["--exact", "hostile::full::only_fills_the_disk"]).envs(disk.environment());
+    tests.env("SQLBYPASS_TEST_FULL", folder.path()).stdout(Stdio::null());
+    assert!(tests.status().unwrap().success());
+}
+
+/// What the process does that is started above; for it alone the disk is full.
+#[tokio::test]
+async fn only_fills_the_disk() {
+    let Some(folder) = std::env::var_os("SQLBYPASS_TEST_FULL") else { return };
+    let switch = std::env::var("SICK_DISK").unwrap();
+    let away = format!("{switch}-not");
+    std::fs::rename(&switch, &away).unwrap();
+    let folder = Path::new(&folder).join("data");
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("sessions.db");
+    let store = SqliteStore::builder(&path).create(true).open().await.unwrap();
+    let ids: Vec<_> = (0..50).map(|_| new_id()).collect();
+    for id in &ids {
+        assert_eq!(insert(&store, id, "x".repeat(5_000)).await.unwrap(), Saved::Applied);
+    }
+    let raw = Connection::open(&path).unwrap();
+    raw.execute("UPDATE sessions SET updated_at = '2020-01-01 00:00:00'", ()).unwrap();
+
+    std::fs::rename(&away, &switch).unwrap();
+    let begun = std::time::Instant::now();
+    let no_rest = |_: &_| ControlFlow::Continue(());
+    let errors = [
+        insert(&store, &new_id(), "new").await.unwrap_err(),
+        update(&store, &ids[0], "y".repeat(6_000)).await.unwrap_err(),
+        store.destroy(&Lookup::new(&ids[0])).await.unwrap_err(),
+        trim(&store, &TrimOptions::default(), no_rest).await.unwrap_err(),
+    ];
+    for error in &errors {
+        assert!(error.is_storage_full(), "{error}");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    for id in &ids {
+        assert_eq!(data(&store, id).await.unwrap().len(), 5_000);
+    }
+
+    std::fs::rename(&switch, &away).unwrap();
+    let check: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    assert_eq!(trim(&store, &TrimOptions::default(), no_rest).await.unwrap().deleted, 50);
+    assert_eq!(insert(&store, &new_id(), "new").await.unwrap(), Saved::Applied);
+    store.close().await.unwrap();
 }

@@ -7,6 +7,8 @@ mod full;
 mod leaks;
 mod locks;
 mod neighbours;
+mod power;
+mod recording;
 mod schema;
 mod together;
 

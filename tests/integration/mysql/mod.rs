@@ -3,6 +3,7 @@
 
 mod collation;
 mod connect;
+mod disk;
 mod faults;
 mod lanes;
 mod limits;

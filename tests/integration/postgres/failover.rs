@@ -182,3 +182,68 @@ async fn a_mute_primary_costs_few_requests() {
     assert!(failed <= 5, "{failed} requests found {WRITERS} connections mute");
     writers.all_are_there(&store).await;
 }
+
+/// What the store finds on whichever server it takes for the primary.
+async fn opened_anew(place: &Place, cluster: &Cluster) -> PostgresStore {
+    both(place, cluster).open().await.unwrap()
+}
+
+/// Without a synchronous standby the new primary lacks what had not reached it: here exactly what was
+/// acknowledged while the standby was away. A store that lived through it stays with the new
+/// primary when the old one is back. One that is opened then takes the old one for what it says it
+/// is: it has to be made a standby first, and then nobody goes there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_primary_that_comes_back_has_to_follow() {
+    const LATE: usize = 25;
+    if !Postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start_loosely();
+    let place = Place::on(&cluster.primary, RAILS).await;
+    let store = both(&place, &cluster).open().await.unwrap();
+    let kept: Vec<_> = (0..LATE).map(|_| new_id()).collect();
+    for id in &kept {
+        insert(&store, id, "early").await.unwrap();
+    }
+    let reached = "SELECT pg_current_wal_lsn() = replay_lsn FROM pg_stat_replication";
+    while !place.raw.query_one(reached, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    cluster.standby.stop();
+    let late: Vec<_> = (0..LATE).map(|_| new_id()).collect();
+    for id in &late {
+        assert_eq!(insert(&store, id, "late").await.unwrap(), Saved::Applied);
+    }
+    cluster.primary.kill();
+    cluster.standby.restart();
+    cluster.standby.promote();
+    let promoted = Instant::now();
+    while let Err(error) = update(&store, &kept[0], "after").await {
+        assert!(error.is_unavailable() || error.is_unknown_outcome(), "{error}");
+        assert!(promoted.elapsed() < Duration::from_secs(5), "{error}");
+    }
+    let mut lost = 0;
+    for (kept, late) in kept.iter().zip(&late) {
+        assert!(data(&store, kept).await.is_some());
+        lost += usize::from(data(&store, late).await.is_none());
+    }
+    println!("{lost} of {} acknowledged saves are lost, those that had not reached it", 2 * LATE);
+    assert_eq!(lost, LATE);
+
+    cluster.primary.restart();
+    for n in 0..50 {
+        let saved = update(&store, &kept[0], &n.to_string()).await.unwrap();
+        assert_eq!(saved, Saved::Applied);
+    }
+    let astray = opened_anew(&place, &cluster).await;
+    assert_eq!(data(&astray, &kept[0]).await.unwrap(), "early");
+    assert_eq!(data(&astray, &late[0]).await.unwrap(), "late");
+    astray.close().await.unwrap();
+
+    cluster.primary.stop();
+    cluster.follow_the_new_one();
+    let home = opened_anew(&place, &cluster).await;
+    assert_eq!(data(&home, &kept[0]).await.unwrap(), "49");
+    assert_eq!(update(&home, &kept[0], "at home").await.unwrap(), Saved::Applied);
+    assert_eq!(data(&store, &kept[0]).await.unwrap(), "at home");
+}
