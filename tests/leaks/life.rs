@@ -4,8 +4,9 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use sqlbypass::{
-    Codec, CookieChange, Encrypted, Json, Keys, LogSalt, ManagerOptions, Marshal, Policy, Session,
-    SessionId, SessionManager, Store, UnknownIds, UnknownIdsReceiver, Users,
+    Changes, Codec, CookieChange, Encoding, Encrypted, Json, Keys, LogSalt, ManagerOptions, Map,
+    Marshal, Policy, Session, SessionId, SessionManager, Store, Symbol, Text, UnknownIds,
+    UnknownIdsReceiver, Users, Value, ValueRef,
 };
 
 use super::ears::{heard, new_id, secret, secret_id, told};
@@ -21,11 +22,27 @@ pub(crate) async fn all<S: Store + Clone + Debug + 'static>(store: &S) {
     secret("key", KEY.trim_start_matches("k1:"));
     let keys = Keys::parse(KEY).unwrap();
     heard(&format!("{keys:?} {keys:#?}"));
+    values();
     for policy in [Policy::Merge, Policy::LastWriteWins, Policy::Reject] {
         one(store, Json, policy).await;
     }
     one(store, Marshal, Policy::Merge).await;
     one(store, Encrypted::new(Json, keys), Policy::Merge).await;
+}
+
+/// What a session's values print of themselves, one by one and in one another.
+fn values() {
+    let map: Map =
+        [(DATA, Value::from(DATA)), ("text", Value::Text(Text::new(DATA, Encoding::Ascii)))]
+            .into_iter()
+            .collect();
+    let list = vec![Value::from(DATA), Value::Symbol(Symbol::new(DATA)), Value::Map(map.clone())];
+    let mut changes = Changes::new();
+    changes.set(DATA, Value::from(list.clone()));
+    heard(&format!("{map:?} {map:#?} {list:?} {list:#?} {changes:?} {changes:#?}"));
+    for value in &list {
+        heard(&format!("{:?} {:#?}", ValueRef::owned(value), ValueRef::owned(value)));
+    }
 }
 
 async fn begun<S: Store + 'static>(manager: &SessionManager<S>) -> SessionId {
