@@ -19,6 +19,7 @@ mod mysql;
 mod network;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod process;
 mod random;
 mod run;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
