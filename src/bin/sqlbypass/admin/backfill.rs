@@ -48,7 +48,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let own = BackfillOptions::new(options.key.users(), options.database.codec()?);
     let backfill = BackfillOptions {
         recheck: options.recheck,
-        pace: options.pace.pace(),
+        pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
         ..own
     };

@@ -49,7 +49,7 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     }
     let format = options.database.format;
     let mut watcher = Watcher::start("deleted", format)?;
-    let pace = options.pace.pace();
+    let pace = options.pace.pace(&options.database);
     let clear = ClearOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::clear(&store, &clear, watcher.watch()).await;
     watcher.end();

@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let convert = ConvertOptions {
         from: options.database.serializer,
         lossy: options.lossy,
-        pace: options.pace.pace(),
+        pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
         ..own
     };
@@ -96,8 +96,11 @@ fn encrypt(options: &Options) -> Result<(), Failure> {
         Failure::Usage("which keys? name them by --keys-file or --keys-env".into())
     })?;
     let own = EncryptOptions::new(to, keys);
-    let encrypt =
-        EncryptOptions { pace: options.pace.pace(), dry_run: options.pace.dry_run, ..own };
+    let encrypt = EncryptOptions {
+        pace: options.pace.pace(&options.database),
+        dry_run: options.pace.dry_run,
+        ..own
+    };
     block_on(work(options, async |store, watcher| {
         admin::encrypt(store, &encrypt, watcher.watch()).await
     }))

@@ -74,7 +74,11 @@ impl Which {
 /// Ends and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let user = options.key.options(&options.database, options.scan)?;
-    let user = UserOptions { pace: options.pace.pace(), dry_run: options.pace.dry_run, ..user };
+    let user = UserOptions {
+        pace: options.pace.pace(&options.database),
+        dry_run: options.pace.dry_run,
+        ..user
+    };
     block_on(work(options, &user))
 }
 

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlbypass::Error;
 use sqlbypass::admin::{Ended, Pace, Progress};
 
-use super::database::Format;
+use super::database::{Database, Format};
 use crate::failure::Failure;
 use crate::signals::Signals;
 
@@ -25,9 +25,10 @@ const INTERRUPTED: i32 = 130;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pace")]
 pub(crate) struct PaceOptions {
-    /// Rows at once, in one short transaction, which others may have to wait for
-    #[arg(long, value_name = "ROWS", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    batch: u32,
+    /// Rows at once, in one short transaction, which others may have to wait for: 100, and 20 on
+    /// SQLite, where all who write wait for it
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    batch: Option<u32>,
     /// The part of the time in which rows are changed; the rest belongs to the service. 100 where
     /// there is none: four times as fast
     #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -44,10 +45,11 @@ pub(crate) struct PaceOptions {
 }
 
 impl PaceOptions {
-    /// For a task.
-    pub(super) fn pace(&self) -> Pace {
+    /// For a task on this database.
+    pub(super) fn pace(&self, database: &Database) -> Pace {
+        let batch = if database.is_sqlite() { 20 } else { 100 };
         Pace {
-            batch: self.batch,
+            batch: self.batch.unwrap_or(batch),
             pause: Duration::from_millis(self.pause),
             share: self.share,
             at_most: self.at_most,

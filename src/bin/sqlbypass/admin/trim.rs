@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             Which::Created => By::Created,
             Which::Both => By::Both,
         },
-        pace: options.pace.pace(),
+        pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
     };
     block_on(work(options, &trim))

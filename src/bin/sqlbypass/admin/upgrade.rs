@@ -36,7 +36,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.open().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("secured", format)?;
-    let pace = options.pace.pace();
+    let pace = options.pace.pace(&options.database);
     let upgrade = UpgradeOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::upgrade(&store, &upgrade, watcher.watch()).await;
     watcher.end();
