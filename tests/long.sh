@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 
 fuzz() {
   command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked --quiet
-  for target in base64 json marshal_read marshal_write marshal_splice; do
+  for target in base64 encrypted json marshal_read marshal_write marshal_splice; do
     found=$(mktemp -d)
     # New inputs go to a folder of their own: the committed corpus is small on purpose.
     cargo +nightly fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
