@@ -78,10 +78,9 @@ pub async fn backfill<S: Maintenance>(
 ) -> Result<BackfillReport> {
     if !store.inspect().await?.user {
         let problem = "the table has no column of users that was named";
-        return Err(Error::schema("filling the column of users", problem).advice(
-            "add it, and name it: sqlbypass create --add-user-column --print, or \
-                     AnyBuilder::user_migration, has the statements",
-        ));
+        let advice = "add it, and name it: sqlbypass create --add-user-column --user-column NAME --print \
+                      shows the SQL, and so does AnyBuilder::user_migration";
+        return Err(Error::schema("filling the column of users", problem).advice(advice));
     }
     let mut report = BackfillReport::default();
     let mut walk = match options.recheck {

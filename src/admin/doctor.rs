@@ -189,12 +189,18 @@ fn users(column: &str, schema: &Schema, facts: &Facts, found: &mut Findings) {
     if !schema.user {
         found.warning(
             format!("the table has no {column}: a user's sessions are found by reading every row"),
-            "sqlbypass create --add-user-column --print, and then sqlbypass backfill",
+            format!(
+                "sqlbypass create --add-user-column --user-column {column} --print, and then \
+                 sqlbypass backfill --user-column {column}"
+            ),
         );
     } else if facts.is_indexed(column) == Some(false) {
         found.warning(
             format!("{column} has no index: a user's sessions are found by reading every row"),
-            "make the index that sqlbypass create --add-user-column --print shows",
+            format!(
+                "make the index that sqlbypass create --add-user-column --user-column {column} \
+                 --print shows"
+            ),
         );
     }
 }

@@ -117,6 +117,9 @@ pub struct UserList {
     pub sessions: Vec<UserSession>,
     /// Rows looked at.
     pub seen: u64,
+    /// Rows that cannot be read, and that no column of users says anything about: they may be the
+    /// user's.
+    pub unreadable: u64,
     /// Why it ended.
     pub ended: Ended,
 }
@@ -140,6 +143,9 @@ pub struct RevokeReport {
     pub seen: u64,
     /// Sessions that were ended; in a dry run those that would be.
     pub revoked: u64,
+    /// Rows that cannot be read, and that no column of users says anything about: they may be the
+    /// user's, and are as they were.
+    pub unreadable: u64,
     /// Why it ended.
     pub ended: Ended,
 }
@@ -168,8 +174,9 @@ pub async fn sessions_of<S: Maintenance>(
     // One that got its owner meanwhile was met twice.
     let mut rows = HashSet::new();
     sessions.retain(|session| rows.insert(session.row.clone()));
+    let unreadable = search.unreadable;
     let (progress, ended) = search.walk.finish();
-    Ok(UserList { sessions, seen: progress.seen, ended })
+    Ok(UserList { sessions, seen: progress.seen, unreadable, ended })
 }
 
 /// Ends sessions of a user, beside live traffic.
@@ -186,7 +193,8 @@ pub async fn sessions_of<S: Maintenance>(
 /// All of this holds as far as the column tells the truth: where every service that writes to the
 /// table has the function, and for rows that Rails has inserted. A row in which Rails changes the
 /// user in place is found by [`scan`](UserOptions::scan), or after a
-/// [`backfill`](super::backfill) that rechecks. Where the session's id is the primary key, a session
+/// [`backfill`](super::backfill) that rechecks. Nor is a session ended that the codec cannot read, where
+/// no column says whose it is: such rows are counted, [`RevokeReport::unreadable`]. Where the session's id is the primary key, a session
 /// that is renewed during a scan over several batches may pass by unseen.
 ///
 /// # Errors
@@ -228,6 +236,8 @@ pub(super) async fn revoke_where<S: Maintenance>(
                 false => search.clear(rows, &ends).await?,
             }
         }
+        // The last look has met all that are left.
+        report.unreadable = search.unreadable;
         let (progress, ended) = search.walk.finish();
         report.seen += progress.seen;
         report.revoked += progress.changed;
@@ -250,6 +260,8 @@ struct Search<'a, S, W> {
     user: &'a str,
     options: &'a UserOptions,
     by_column: bool,
+    /// Rows of which nobody can tell whether they are the user's.
+    unreadable: u64,
     walk: Walk<'a, S, W>,
 }
 
@@ -270,13 +282,15 @@ impl<'a, S: Maintenance, W: Watch> Search<'a, S, W> {
             }
             false => Walk::start(store, &options.pace, true, watch).await?,
         };
-        Ok(Self { store, user, options, by_column, walk })
+        Ok(Self { store, user, options, by_column, unreadable: 0, walk })
     }
 
     /// The user's rows of the next batch.
     async fn next(&mut self) -> Result<Option<Vec<Row>>> {
-        let rows = self.walk.next().await?;
-        Ok(rows.map(|rows| self.sift(rows)))
+        let Some(rows) = self.walk.next().await? else { return Ok(None) };
+        let (rows, unreadable) = self.sift(rows);
+        self.unreadable += unreadable;
+        Ok(Some(rows))
     }
 
     /// Ends these rows of the current batch, whatever is done to them meanwhile.
@@ -288,24 +302,32 @@ impl<'a, S: Maintenance, W: Watch> Search<'a, S, W> {
             }
             let ended = self.end(&rows, tries).await?;
             self.walk.changed(ended);
-            rows = self.sift(self.walk.again().await?);
+            rows = self.sift(self.walk.again().await?).0;
             rows.retain(|row| ends(row) && (keys.contains(&row.key) || is_keyed_by_id(row)));
         }
         Err(slippery())
     }
 
-    fn sift(&self, mut rows: Vec<Row>) -> Vec<Row> {
-        rows.retain(|row| self.is_of(row));
-        rows
+    /// The user's rows, and how many others may be the user's.
+    fn sift(&self, mut rows: Vec<Row>) -> (Vec<Row>, u64) {
+        let mut unreadable = 0;
+        rows.retain(|row| {
+            let is_of = self.is_of(row);
+            unreadable += u64::from(is_of.is_none());
+            is_of == Some(true)
+        });
+        (rows, unreadable)
     }
 
-    /// Whether the data names the user; where nobody can read them, the column's word holds.
-    fn is_of(&self, row: &Row) -> bool {
+    /// Whether the data names the user; where nobody can read them, the column's word holds, if it
+    /// says one.
+    fn is_of(&self, row: &Row) -> Option<bool> {
         let document = open(&*self.options.codec, &row.stored_id, row.data.clone());
         let user = document.and_then(|data| self.options.users.of(&Content::stored(&*data)));
         match user {
-            Ok(user) => user.as_deref() == Some(self.user),
-            Err(_) => row.owner.user() == Some(self.user),
+            Ok(user) => Some(user.as_deref() == Some(self.user)),
+            Err(_) if row.owner == Owner::Unknown => None,
+            Err(_) => Some(row.owner.user() == Some(self.user)),
         }
     }
 

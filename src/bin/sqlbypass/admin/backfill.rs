@@ -39,7 +39,9 @@ pub(crate) struct Options {
 /// Fills and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if options.database.table()?.user().is_none() {
-        return Err(Failure::Usage("which column? name it by --user-column".into()));
+        return Err(Failure::Usage(
+            "which column? name it by --user-column; create --add-user-column makes one".into(),
+        ));
     }
     block_on(work(options))
 }

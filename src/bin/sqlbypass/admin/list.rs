@@ -8,10 +8,10 @@ use sqlbypass::AnyStore;
 use sqlbypass::admin::{self, ListOptions, Listed, RowName, UserSession};
 
 use super::database::Database;
-use super::output::answer;
+use super::output::{answer, warn};
 use super::task::{Watcher, block_on, check};
 use super::time::{bytes, or_dash, rfc3339};
-use super::users::UserKey;
+use super::users::{self, UserKey};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -60,16 +60,25 @@ async fn work(options: &Options) -> Result<(), Failure> {
             let (limit, codec) = (options.limit, Some(codec));
             let wanted = ListOptions { limit, codec, ..ListOptions::default() };
             let listed = admin::list(&store, &wanted, watcher.watch()).await;
-            listed.map(|listed| listed.into_iter().map(Line::from).collect()).map_err(Failure::from)
+            let lines = |listed: Vec<Listed>| listed.into_iter().map(Line::from).collect();
+            listed.map(|listed| (lines(listed), None)).map_err(Failure::from)
         }
     };
     watcher.end();
-    let listed: Vec<Line> = listed?;
+    let (listed, unreadable): (Vec<Line>, Option<u64>) = listed?;
     store.close().await?;
     let head = format!("{:>10}  {:<20}  {:<20}  {:>8}  user", "row", "begun", "used", "size");
     let lines: Vec<_> = std::iter::once(head).chain(listed.iter().map(Line::text)).collect();
     let sessions: Vec<_> = listed.iter().map(Line::json).collect();
-    answer(format, &lines.join("\n"), &json!({ "sessions": sessions }))
+    let mut json = json!({ "sessions": sessions });
+    if let Some(count) = unreadable {
+        json["unreadable"] = count.into();
+    }
+    answer(format, &lines.join("\n"), &json)?;
+    if let Some(words) = unreadable.and_then(users::unreadable) {
+        warn(&words);
+    }
+    Ok(())
 }
 
 async fn of_user(
@@ -77,12 +86,12 @@ async fn of_user(
     options: &Options,
     user: &str,
     watcher: &mut Watcher,
-) -> Result<Vec<Line>, Failure> {
+) -> Result<(Vec<Line>, Option<u64>), Failure> {
     let wanted = options.key.options(&options.database, options.scan)?;
     let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
     check(found.ended)?;
     let sessions = found.sessions.into_iter().take(options.limit);
-    Ok(sessions.map(|session| Line::of_user(session, user)).collect())
+    Ok((sessions.map(|session| Line::of_user(session, user)).collect(), Some(found.unreadable)))
 }
 
 /// A session as it is told.

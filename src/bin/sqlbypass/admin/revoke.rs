@@ -8,7 +8,7 @@ use sqlbypass::admin::{self, Ended, Revoke, RevokeReport, UserOptions};
 use super::database::Database;
 use super::output::{answer, counted};
 use super::task::{PaceOptions, Watcher, block_on, ending};
-use super::users::UserKey;
+use super::users::{self, UserKey};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -20,7 +20,8 @@ Examples:
 
 Without --row, --all and --all-but it ends the user's only session; where there are several it ends none,
 names their rows and exits with 2. Every session that is stored when it begins has ended when it exits
-with 0; a login that comes later begins another. Change the password first. Without --user-column every
+with 0; a login that comes later begins another. Rows that cannot be read are told of, and make it exit
+with 1. Change the password first. Without --user-column every
 row is read; with it those that name the user and those that say nothing yet (see backfill).";
 
 /// So many rows are named where one has to be chosen.
@@ -92,9 +93,16 @@ async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
     tell(options, &report)?;
     let is_missing = options.which.row.is_some() && report.revoked == 0;
     if is_missing && report.ended == Ended::Done {
-        crate::complain(&"the user has no session in this row");
+        crate::complain(
+            &"the user has no session in this row: sqlbypass list --user tells the rows",
+        );
     }
-    if is_missing || report.ended != Ended::Done { Err(Failure::Told) } else { Ok(()) }
+    let unreadable = users::unreadable(report.unreadable);
+    if let Some(words) = &unreadable {
+        crate::complain(words);
+    }
+    let is_done = report.ended == Ended::Done && unreadable.is_none() && !is_missing;
+    if is_done { Ok(()) } else { Err(Failure::Told) }
 }
 
 async fn revoke(
@@ -106,28 +114,30 @@ async fn revoke(
     let which = match options.which.revoke() {
         Some(which) => which,
         None => match only(store, options, user, watcher).await? {
-            Some(which) => which,
-            None => return Ok(RevokeReport::default()),
+            Ok(which) => which,
+            Err(report) => return Ok(report),
         },
     };
     Ok(admin::revoke(store, &options.user, &which, user, watcher.watch()).await?)
 }
 
-/// The user's only session.
+/// The user's only session; a report where there is none, or where the search was stopped.
 async fn only(
     store: &AnyStore,
     options: &Options,
     user: &UserOptions,
     watcher: &mut Watcher,
-) -> Result<Option<Revoke>, Failure> {
+) -> Result<Result<Revoke, RevokeReport>, Failure> {
     let found = admin::sessions_of(store, &options.user, user, watcher.watch()).await?;
-    if found.ended != Ended::Done {
-        return Err(Failure::Told);
+    if found.ended != Ended::Done || found.sessions.is_empty() {
+        let mut report = RevokeReport::default();
+        (report.seen, report.unreadable, report.ended) =
+            (found.seen, found.unreadable, found.ended);
+        return Ok(Err(report));
     }
     let rows: Vec<String> = found.sessions.iter().map(|found| found.row.to_string()).collect();
     match &*rows {
-        [] => Ok(None),
-        [row] => Ok(Some(Revoke::One(row.as_str().into()))),
+        [row] => Ok(Ok(Revoke::One(row.as_str().into()))),
         rows => Err(Failure::Usage(format!(
             "the user has {} sessions: say --all, or --row and one of {}",
             rows.len(),
@@ -143,6 +153,7 @@ fn tell(options: &Options, report: &RevokeReport) -> Result<(), Failure> {
     let json = json!({
         "seen": report.seen,
         "revoked": report.revoked,
+        "unreadable": report.unreadable,
         "ended": word,
         "dry_run": options.pace.dry_run,
     });

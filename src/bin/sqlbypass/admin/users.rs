@@ -5,7 +5,19 @@ use sqlbypass::Users;
 use sqlbypass::admin::UserOptions;
 
 use super::database::Database;
+use super::output::counted;
 use crate::failure::Failure;
+
+/// A word on rows that may be the user's; none where there are none.
+pub(super) fn unreadable(count: u64) -> Option<String> {
+    (count > 0).then(|| {
+        format!(
+            "{} cannot be read and may be the user's: check --serializer and the keys, and see \
+             sqlbypass doctor",
+            counted(count, "session")
+        )
+    })
+}
 
 /// How a user is known
 #[derive(Args, Debug)]
