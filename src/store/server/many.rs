@@ -57,16 +57,15 @@ type Found = HashMap<StoredId, (Record, Option<bool>)>;
 /// place of a private one that is past a timeout. Beside a private row nobody has looked for a raw one:
 /// there may be one.
 fn answer(lookup: &Lookup, found: &Found) -> Option<Record> {
-    let alive = |id: StoredId| found.get(&id).filter(|(_, is_alive)| *is_alive == Some(true));
-    let private = found.get(&lookup.private.into());
-    if private.is_some_and(|(_, is_alive)| *is_alive == Some(false)) {
-        return None;
-    }
-    match alive(lookup.private.into()) {
-        Some((record, _)) => {
+    match found.get(&lookup.private.into()) {
+        Some((record, Some(true))) => {
             Some(Record { legacy_twin: lookup.legacy.is_some(), ..record.clone() })
         }
-        None => alive(lookup.legacy?.into()).map(|(record, _)| record.clone()),
+        Some((_, Some(false))) => None,
+        Some((_, None)) | None => match found.get(&lookup.legacy?.into())? {
+            (record, Some(true)) => Some(record.clone()),
+            _ => None,
+        },
     }
 }
 
