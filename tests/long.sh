@@ -2,11 +2,12 @@
 # The long proof: every fuzz target for SECONDS_EACH (600 by default), a Galera cluster that loses a
 # node, 10,000 races of logouts against the rest and 500 seeded interleavings on each database, histories
 # of three seeds on each database under faults (HISTORY_SECONDS, 60 by default, for each of the three
-# policies; HISTORY_SEED repeats one seed), power cuts under SQLite at 1,000 moments of three seeds, a soak
+# policies; HISTORY_SEED repeats one seed), 200 times 10,000 random sessions made by Ruby, changed here and
+# compared by Ruby, power cuts under SQLite at 1,000 moments of three seeds, a soak
 # of SOAK_MINUTES (20 by default) on each database under random faults, the operator's tasks on a million
 # rows beside a service (OPERATOR_ROWS), then all benches and the chart.
 # Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run alone:
-# tests/long.sh fuzz|galera|races|histories|power|soak|operator|bench;
+# tests/long.sh fuzz|galera|races|histories|ruby|power|soak|operator|bench;
 # `tests/long.sh soak sqlite|postgres|mariadb` soaks one of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,6 +46,14 @@ histories() {
   done
 }
 
+ruby() {
+  local first=${SQLBYPASS_SEED:-$((RANDOM * 1000000))}
+  for ((seed = first; seed < first + 10000 * ${RUBY_ROUNDS:-200}; seed += 10000)); do
+    echo "SQLBYPASS_SEED=$seed"
+    SQLBYPASS_SEED=$seed cargo test --locked --features full --test integration -- --nocapture codec::ruby
+  done
+}
+
 power() {
   for seed in ${SQLBYPASS_SEED:-$RANDOM $RANDOM $RANDOM}; do
     SQLBYPASS_SEED=$seed SQLBYPASS_CUTS="${SQLBYPASS_CUTS:-1000}" \
@@ -68,4 +77,4 @@ bench() {
 }
 
 database=${2:-}
-for part in ${1:-fuzz galera races histories power soak operator bench}; do "$part"; done
+for part in ${1:-fuzz galera races histories ruby power soak operator bench}; do "$part"; done

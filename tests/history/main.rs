@@ -20,6 +20,7 @@ mod network;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod process;
+#[path = "../support/random.rs"]
 mod random;
 mod run;
 #[cfg(any(feature = "mysql", feature = "postgres"))]

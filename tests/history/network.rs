@@ -3,23 +3,16 @@
 use std::time::Duration;
 
 use super::random::Random;
+use super::servers::Proxy;
+use super::servers::mortal::Mortal;
 use super::servers::proxy::Mode;
-use super::servers::{MariaDb, Postgres, Proxy};
-
-/// A server that dies and comes back.
-pub(crate) trait Server: Sync {
-    fn kill(&self);
-    fn restart(&self);
-    fn pause(&self);
-    fn resume(&self);
-}
 
 /// How many faults `suffer` knows.
 pub(crate) const FAULTS: usize = 8;
 
 /// One fault: of the server, or of the way of one of the processes to it.
 pub(crate) async fn suffer(
-    server: &impl Server,
+    server: &impl Mortal,
     proxies: &[Proxy],
     fault: usize,
     random: &mut Random,
@@ -74,40 +67,4 @@ async fn hold(proxy: &Proxy, mode: Mode, time: Duration) {
     proxy.set(mode);
     tokio::time::sleep(time).await;
     proxy.set(Mode::Pass);
-}
-
-impl Server for Postgres {
-    fn kill(&self) {
-        self.kill();
-    }
-
-    fn restart(&self) {
-        self.restart();
-    }
-
-    fn pause(&self) {
-        self.pause();
-    }
-
-    fn resume(&self) {
-        self.resume();
-    }
-}
-
-impl Server for MariaDb {
-    fn kill(&self) {
-        self.kill();
-    }
-
-    fn restart(&self) {
-        self.restart();
-    }
-
-    fn pause(&self) {
-        self.pause();
-    }
-
-    fn resume(&self) {
-        self.resume();
-    }
 }

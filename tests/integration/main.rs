@@ -18,6 +18,8 @@ mod mysql;
 mod observe;
 mod postgres;
 mod promises;
+#[path = "../support/random.rs"]
+mod random;
 #[cfg(feature = "cli")]
 mod serve;
 #[path = "../servers/mod.rs"]

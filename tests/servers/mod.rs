@@ -9,6 +9,7 @@ pub(crate) mod cluster;
 pub(crate) mod disk;
 pub(crate) mod galera;
 pub(crate) mod mariadb;
+pub(crate) mod mortal;
 pub(crate) mod pgbouncer;
 pub(crate) mod postgres;
 mod process;

@@ -8,6 +8,7 @@
 
 mod clients;
 mod places;
+#[path = "../support/random.rs"]
 mod random;
 #[path = "../servers/mod.rs"]
 mod servers;
@@ -58,7 +59,7 @@ impl<P: Place> Soak<P> {
     async fn start(name: &str, place: P) -> Self {
         let seed = setting("SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
         tell(&format!("{name}, SOAK_SEED={seed}"));
-        let mut random = Random::new(seed);
+        let mut random = Random(seed);
         let probe = SessionId::generate().unwrap();
         let insert = Insert::new(probe.private(), "probe");
         place.store().save(&Save::Insert(insert)).await.unwrap();

@@ -10,6 +10,7 @@ use sqlbypass::{AnyStore, MySqlStore, PostgresStore, SqliteStore, Store};
 use tokio::task::block_in_place;
 
 use super::random::Random;
+use super::servers::mortal::Mortal;
 use super::servers::proxy::Mode;
 use super::servers::{MariaDb, Options, Postgres, Proxy, mariadb};
 
@@ -43,38 +44,8 @@ pub(super) trait Place {
     async fn spoil(&self);
 }
 
-/// A server behind a proxy.
-trait Server: Send + Sync + 'static {
-    fn kill(&self);
-    fn restart(&self);
-    fn pause(&self);
-    fn resume(&self);
-}
-
-macro_rules! server {
-    ($server:ty) => {
-        impl Server for $server {
-            fn kill(&self) {
-                self.kill();
-            }
-            fn restart(&self) {
-                self.restart();
-            }
-            fn pause(&self) {
-                self.pause();
-            }
-            fn resume(&self) {
-                self.resume();
-            }
-        }
-    };
-}
-
-server!(Postgres);
-server!(MariaDb);
-
 async fn fault_of_a_server(
-    server: &impl Server,
+    server: &impl Mortal,
     proxy: &Proxy,
     random: &mut Random,
 ) -> &'static str {

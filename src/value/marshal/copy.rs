@@ -163,6 +163,19 @@ impl Copying<'_, '_> {
         self.from = to;
     }
 
+    /// The number of the object that begins at an offset, behind all that have theirs by now. An
+    /// object of the form `I u` takes its number after those that its variables hold.
+    fn number_at(&mut self, at: usize) -> Option<usize> {
+        let source = self.copier.source;
+        let mut number = self.next_object;
+        let late = source.data()[at..].starts_with(b"Iu");
+        while late && source.object_at(number)? > at {
+            number += 1;
+            self.copier.work = self.copier.work.saturating_sub(1);
+        }
+        (source.object_at(number) == Some(at)).then_some(number)
+    }
+
     fn detour(&mut self, at: &Range<usize>, target: Option<usize>) -> Result<Detour, &'static str> {
         let target = target.ok_or("a link to what stands before it")?;
         if self.copier.work == 0 {
@@ -184,12 +197,9 @@ impl Visit for Copying<'_, '_> {
             return false;
         }
         self.copier.work = self.copier.work.saturating_sub(1);
-        let source = self.copier.source;
         // What an earlier detour has copied is linked to.
-        if source.object_at(self.next_object) != Some(at) {
-            return false;
-        }
-        let Some(copy) = self.copier.objects.get(self.next_object) else { return false };
+        let Some(number) = self.number_at(at) else { return false };
+        let Some(copy) = self.copier.objects.get(number) else { return false };
         self.flush(at);
         self.out.link(copy);
         self.muted = true;

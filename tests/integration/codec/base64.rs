@@ -2,7 +2,8 @@ use proptest::prelude::*;
 use sqlbypass::internals::base64::{decode, decode_portable, encode, encode_portable};
 
 use super::interpreter::ruby;
-use super::support::{Random, hex, rows};
+use super::support::{hex, rows};
+use crate::random::Random;
 
 #[test]
 fn reads_and_writes_every_fixture_as_ruby_does() {

@@ -1,6 +1,6 @@
 //! The fuzz targets on stable: their seeds, and seeds that were changed a little.
 
-use super::support::Random;
+use crate::random::Random;
 
 #[allow(unreachable_pub)] // Public to the fuzz targets.
 #[path = "../../../fuzz/src/base64.rs"]

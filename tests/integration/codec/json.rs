@@ -2,7 +2,8 @@ use serde_json::Value as Row;
 use sqlbypass::{Changes, Codec, Json, Map, Null, Serializer, Value};
 
 use super::interpreter::ruby;
-use super::support::{Random, Stopwatch, hex, rows};
+use super::support::{Stopwatch, hex, rows};
+use crate::random::Random;
 
 fn open(text: &str) -> sqlbypass::Result<Box<dyn sqlbypass::Document>> {
     Json.open(Some(text.to_owned().into()))

@@ -1,5 +1,5 @@
 //! A round trip through the Ruby that is installed: random sessions made by Ruby, changed here,
-//! loaded and compared by Ruby.
+//! loaded and compared by Ruby. `SQLBYPASS_SEED` says which ones.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde_json::json;
 use sqlbypass::{Changes, Codec, Document, Marshal, Value};
 
-const SEED: u64 = 20_240_229;
+use crate::random::Random;
+
 const COUNT: u64 = 10_000;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/live.rb");
 
@@ -23,9 +24,13 @@ fn has_ruby() -> bool {
     found
 }
 
+fn seed() -> u64 {
+    std::env::var("SQLBYPASS_SEED").map_or(20_240_229, |seed| seed.parse().unwrap())
+}
+
 fn ruby(mode: &str, input: Vec<u8>) -> String {
     let mut child = Command::new("ruby")
-        .args(["-W0", SCRIPT, mode, &SEED.to_string(), &COUNT.to_string()])
+        .args(["-W0", SCRIPT, mode, &seed().to_string(), &COUNT.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -36,17 +41,6 @@ fn ruby(mode: &str, input: Vec<u8>) -> String {
     writer.join().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// A small generator, so that a failure can be had again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
 }
 
 fn replacement(random: &mut Random) -> serde_json::Value {
@@ -120,7 +114,7 @@ fn what_ruby_made_and_we_changed_ruby_loads_as_meant() {
     if !has_ruby() {
         return;
     }
-    let mut random = Random(SEED);
+    let mut random = Random(seed());
     let mut input = Vec::new();
     let mut earlier: Option<Box<dyn Document>> = None;
     for line in ruby("make", Vec::new()).lines() {

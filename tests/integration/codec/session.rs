@@ -92,6 +92,22 @@ fn a_first_key_that_goes_takes_no_symbol_or_object_with_it() {
 }
 
 #[test]
+fn what_two_keys_share_stays_one_object_when_its_first_holder_goes() {
+    // t = Time.at(1_700_000_000, 591_618_307, :nsec).utc; l = [t]; {"a" => l, "b" => t, "c" => l}
+    let time = "5449753a0954696d650dd6e91ec002074935093a0d6e616e6f5f6e756d690233013a0d6e616e6f5f64\
+                656e69063a0d7375626d6963726f220730703a097a6f6e65492208555443063b0046";
+    let first = time.strip_prefix("54").unwrap();
+    let document = open(&unhex(&format!(
+        "04087b0849220661063a0645545b06{first}49220662063b0054400a49220663063b00544007"
+    )));
+    // {"a" => 1, "b" => t, "c" => [t]}: a time takes its number behind what its variables hold.
+    let expected =
+        format!("04087b0849220661063a064554690649220662063b00{time}49220663063b00545b06400a");
+    let spliced = document.encode(&set("a", 1)).unwrap();
+    assert_eq!(unbase64(&spliced), unhex(&expected));
+}
+
+#[test]
 fn keys_are_found_however_they_are_written() {
     // A HashWithIndifferentAccess with US-ASCII keys; a key that is a link; the same key twice.
     let document = open(&fixture("hwia"));

@@ -1,4 +1,4 @@
-//! Fixtures, and random values that are the same in every run.
+//! Fixtures, and a clock that a busy machine does not move.
 
 use serde_json::Value;
 
@@ -12,28 +12,6 @@ pub(super) fn rows(file: &str) -> Vec<Value> {
 /// The bytes that a row gives in hex.
 pub(super) fn hex(row: &Value, key: &str) -> Vec<u8> {
     const_hex::decode(row[key].as_str().expect("a row has this key")).expect("hex")
-}
-
-/// SplitMix64: small, and the same everywhere.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
 }
 
 /// Seconds of this thread on a processor, so that a busy machine cannot fail a test.

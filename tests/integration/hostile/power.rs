@@ -14,8 +14,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use sqlbypass::{Lookup, Saved, SqliteStore, Store, Synchronous};
 
-use super::recording::{Disk, Event, Luck, below, read};
+use super::recording::{Disk, Event, Luck, read};
 use super::{insert, new_id, update};
+use crate::random::Random;
 use crate::servers::disk::compile;
 
 const WRITERS: usize = 8;
@@ -117,11 +118,12 @@ fn cut(events: &[Event], lies: bool) -> Found {
     let number = |name: &str, default| {
         std::env::var(name).map_or(default, |text| text.parse::<u64>().expect("a number"))
     };
-    let mut seed = number("SQLBYPASS_SEED", u64::from(std::process::id()));
+    let seed = number("SQLBYPASS_SEED", u64::from(std::process::id()));
     println!("SQLBYPASS_SEED={seed}");
+    let mut random = Random(seed);
     let mut moments = vec![false; events.len()];
     for _ in 0..number("SQLBYPASS_CUTS", 60) {
-        moments[usize::try_from(below(&mut seed, events.len() as u64)).unwrap()] = true;
+        moments[random.below(events.len())] = true;
     }
     let (mut disk, mut known, mut found) = (Disk::new(lies), HashMap::new(), Found::default());
     let mut told = 0;
@@ -132,7 +134,7 @@ fn cut(events: &[Event], lies: bool) -> Found {
             event => disk.apply(event),
         }
         if is_moment {
-            let mixed = [(); 3].map(|()| Luck::Mixed(below(&mut seed, u64::MAX)));
+            let mixed = [(); 3].map(|()| Luck::Mixed(random.next()));
             for luck in [Luck::AllLost, Luck::AllKept].into_iter().chain(mixed) {
                 look(&disk, luck, &known, &mut found);
             }

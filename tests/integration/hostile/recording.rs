@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::random::Random;
+
 /// What the disk sees in one piece.
 const SECTOR: usize = 512;
 
@@ -138,13 +140,13 @@ impl Disk {
     /// Makes the files in this folder, as they are after the cut.
     pub(super) fn restore(&self, folder: &Path, luck: Luck) {
         let mut random = match luck {
-            Luck::Mixed(seed) => seed,
-            Luck::AllLost | Luck::AllKept => 0,
+            Luck::Mixed(seed) => Random(seed),
+            Luck::AllLost | Luck::AllKept => Random(0),
         };
-        let mut keep = |of: u64| match luck {
+        let mut keep = |of: usize| match luck {
             Luck::AllLost => false,
             Luck::AllKept => true,
-            Luck::Mixed(_) => below(&mut random, of) > 0,
+            Luck::Mixed(_) => random.below(of) > 0,
         };
         let mut names = self.names.clone();
         for (name, file) in &self.renamed {
@@ -194,13 +196,4 @@ impl Change {
             }
         }
     }
-}
-
-/// The next number of a seed (splitmix64), below a bound.
-pub(super) fn below(seed: &mut u64, bound: u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *seed;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) % bound
 }

@@ -18,6 +18,7 @@ use super::gate::{Event, Gate, Gated};
 use super::model::{CART, COUNTER, Fate, Row, SEAT, Step, Wanted};
 use super::place::Place;
 use super::rails::Rails;
+use crate::random::Random;
 
 const SEEDS: u64 = 40;
 const TURNS: usize = 40;
@@ -82,23 +83,6 @@ struct Tally {
     /// Keys of ours, and of Rails' other requests, that an UPDATE of Rails' whole row has erased or
     /// set back: nothing of ours can keep it from that.
     rails_erased: usize,
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
 }
 
 struct Request {

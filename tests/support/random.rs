@@ -1,5 +1,11 @@
 //! SplitMix64: the same choices for the same seed.
 
+#![allow(dead_code)] // Each program that uses this needs another part of it.
+
+use std::ops::Range;
+use std::time::Duration;
+
+#[derive(Clone)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -22,5 +28,19 @@ impl Random {
 
     pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+
+    /// Milliseconds of this range.
+    pub(crate) fn millis(&mut self, range: Range<usize>) -> Duration {
+        Duration::from_millis((range.start + self.below(range.len())) as u64)
+    }
+
+    /// Another one that goes its own way.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.next())
     }
 }
