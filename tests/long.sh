@@ -8,7 +8,7 @@
 # rows beside a service (OPERATOR_ROWS), then all benches and the chart.
 # Fuzzing needs a nightly toolchain and cargo-fuzz; each part can be run alone:
 # tests/long.sh fuzz|galera|races|histories|ruby|power|soak|operator|bench;
-# `tests/long.sh soak sqlite|postgres|mariadb` soaks one of them.
+# `tests/long.sh soak sqlite|postgres|mariadb` soaks one of them, and so for operator.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -66,8 +66,10 @@ soak() {
 }
 
 operator() {
-  SQLBYPASS_OPERATOR_ROWS="${OPERATOR_ROWS:-1000000}" \
-    cargo test --locked --features full --test integration -- admin::long --nocapture --test-threads 1
+  cargo build --locked --release --features full --bin sqlbypass
+  SQLBYPASS_PROGRAM="$PWD/target/release/sqlbypass" SQLBYPASS_OPERATOR_ROWS="${OPERATOR_ROWS:-1000000}" \
+    cargo test --locked --features full --test integration -- \
+    --nocapture --test-threads 1 "admin::long${database:+::$database}"
 }
 
 bench() {

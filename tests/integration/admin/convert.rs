@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlbypass::{Hybrid, Json, Marshal, SessionManager};
 
-use super::place::{OLD, Place, now, private, said};
+use super::place::{OLD, Place, anywhere, now, private, said};
 use crate::promises::new_id;
 
 crate::admin::everywhere!(
@@ -75,9 +75,9 @@ async fn it_may_be_killed_and_run_again(place: Place) {
     let rows: Vec<_> = (0..600).map(|_| (private(), MARSHAL, &*now, &*now)).collect();
     place.put(&rows).await;
     let converted = format!("data = '{JSON}'");
-    let enough = |rows| rows >= 25;
-    let mut child =
-        place.start("convert --to json --batch 25 --pause 30", &converted, enough).await;
+    let some = anywhere(25..450);
+    let task = "convert --to json --batch 25 --pause 30";
+    let mut child = place.start(task, &converted, |rows| rows >= some).await;
     child.kill().await.unwrap();
     let done = place.count(&converted).await;
     assert!(done < 600, "it was too late to kill it");

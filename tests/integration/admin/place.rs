@@ -1,7 +1,8 @@
 //! A table of its own on any of the databases, a way round the store, and the program.
 
+use std::ops::Range;
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mysql_async::prelude::Queryable as _;
 use serde_json::Value as Json;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
+use crate::random::Random;
 use crate::servers::{MariaDb, Postgres};
 
 /// A connection beside the store's.
@@ -208,12 +210,21 @@ impl Place {
     }
 }
 
-/// The program, which takes nothing from the environment.
+/// The program, which takes nothing from the environment; `SQLBYPASS_PROGRAM` is another build of it.
 pub(super) fn program(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sqlbypass"));
+    let ours = env!("CARGO_BIN_EXE_sqlbypass").into();
+    let mut command = Command::new(std::env::var_os("SQLBYPASS_PROGRAM").unwrap_or(ours));
     command.env_remove("DATABASE_URL").env_remove("SESSION_DAYS_TRIM_THRESHOLD");
     command.args(arguments.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
     command
+}
+
+/// So many rows, other ones each time; told, so that a failure can be had again.
+pub(super) fn anywhere(rows: Range<usize>) -> u64 {
+    let time = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    let some = rows.start + Random(time).below(rows.len());
+    println!("at {some} rows");
+    some as u64
 }
 
 /// A private id as rows have it.
@@ -228,7 +239,7 @@ pub(super) fn raw() -> String {
 
 /// Now, as rows have it.
 pub(super) fn now() -> String {
-    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let seconds = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let time = time::OffsetDateTime::from_unix_timestamp(seconds as i64).unwrap();
     format!("{} {:02}:{:02}:{:02}", time.date(), time.hour(), time.minute(), time.second())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlbypass::{Lookup, SessionId, Store};
 
-use super::place::{OLD, Place, now, private, raw, said};
+use super::place::{OLD, Place, anywhere, now, private, raw, said};
 use crate::promises::{data, update};
 
 crate::admin::everywhere!(
@@ -58,7 +58,9 @@ async fn it_may_be_killed_and_run_again(place: Place) {
     let rows: Vec<_> = ids.iter().map(|id| (id.clone(), "x", &*now, &*now)).collect();
     place.put(&rows).await;
     let secured = "session_id LIKE '2::%'";
-    let mut child = place.start("upgrade --batch 25 --pause 30", secured, |rows| rows >= 25).await;
+    let some = anywhere(25..450);
+    let task = "upgrade --batch 25 --pause 30";
+    let mut child = place.start(task, secured, |rows| rows >= some).await;
     child.kill().await.unwrap();
     let done = place.count(secured).await;
     assert!(done < 600, "it was too late to kill it");

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use sqlbypass::{Changes, Codec as _, Encrypted, Keys, Marshal, SessionId, Store as _};
 
-use super::place::{OLD, Place, now, private, raw, said};
+use super::place::{OLD, Place, anywhere, now, private, raw, said};
 
 crate::admin::everywhere!(
     a_users_sessions_are_listed_and_revoked,
@@ -187,7 +187,8 @@ async fn a_backfill_may_be_killed_and_run_again(place: Place) {
     let put: Vec<_> = (0..600).map(|_| (private(), &*data, OLD, OLD)).collect();
     place.put(&put).await;
     let task = format!("backfill --batch 25 --pause 30 {COLUMN}");
-    let mut child = place.start(&task, "user_id = '42'", |rows| rows >= 25).await;
+    let some = anywhere(25..450);
+    let mut child = place.start(&task, "user_id = '42'", |rows| rows >= some).await;
     child.kill().await.unwrap();
     let done = place.count("user_id = '42'").await;
     assert!(done < 600, "it was too late to kill it");
