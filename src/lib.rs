@@ -27,6 +27,11 @@ mod value;
 #[doc = include_str!("../docs/encryption.md")]
 struct Encryption;
 
+/// Its examples run as tests.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../docs/users.md")]
+struct UsersOfSessions;
+
 /// For this project's tests, benches and fuzzing; not part of the public API.
 #[doc(hidden)]
 pub mod internals {

@@ -15,8 +15,9 @@ use crate::store::Maintenance;
 const DOING: &str = "looking for a user's sessions";
 
 /// The sessions of a user. What of them has ended after which call is told at
-/// [`admin::revoke`](revoke); a row that this manager's codec cannot read, and that no column says anything
-/// about, is nobody's here, as no request of this manager's can use it. Without the column of users each of these calls reads the whole table.
+/// [`admin::revoke`](revoke); a row that this manager's codec cannot read, and that no column says
+/// anything about, is nobody's here, as no request of this manager's can use it. Without the column
+/// of users each of these calls reads the whole table.
 ///
 /// # Examples
 ///

@@ -44,11 +44,11 @@ pub struct Trimmer<S> {
 }
 
 impl<S: Maintenance> Trimmer<S> {
-    /// Trims once a day what is older than 30 days, 100 rows at a time, in a quarter of the time at
-    /// most.
+    /// Trims once a day what is older than 30 days, in a quarter of the time at most and 20 rows at a
+    /// time: as many as those who write to SQLite may have to wait for. Elsewhere 50 are faster.
     pub fn new(store: S) -> Self {
         let mut options = TrimOptions::default();
-        (options.pace.batch, options.pace.share) = (100, 25);
+        (options.pace.batch, options.pace.share) = (20, 25);
         Self { store, options, every: Duration::from_secs(86_400), on_end: Box::new(drop) }
     }
 

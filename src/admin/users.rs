@@ -193,9 +193,10 @@ pub async fn sessions_of<S: Maintenance>(
 /// All of this holds as far as the column tells the truth: where every service that writes to the
 /// table has the function, and for rows that Rails has inserted. A row in which Rails changes the
 /// user in place is found by [`scan`](UserOptions::scan), or after a
-/// [`backfill`](super::backfill) that rechecks. Nor is a session ended that the codec cannot read, where
-/// no column says whose it is: such rows are counted, [`RevokeReport::unreadable`]. Where the session's id is the primary key, a session
-/// that is renewed during a scan over several batches may pass by unseen.
+/// [`backfill`](super::backfill) that rechecks. Nor is a session ended that the codec cannot read,
+/// where no column says whose it is: such rows are counted, [`RevokeReport::unreadable`]. Where the
+/// session's id is the primary key, a session that is renewed during a scan over several batches may
+/// pass by unseen.
 ///
 /// # Errors
 ///

@@ -2,6 +2,7 @@
 
 mod admin;
 mod failure;
+mod keys;
 mod pages;
 mod serve;
 mod signals;
@@ -46,7 +47,7 @@ enum Command {
 /// Exits with 0, with 1 when the command failed, and with 2 when it was not understood.
 fn main() -> ExitCode {
     let result: Result<(), Failure> = match Cli::parse().command {
-        Command::Serve(options) => serve::run(options).map_err(Failure::from),
+        Command::Serve(options) => serve::run(options),
         Command::Create(options) => admin::create::run(&options),
         Command::Trim(options) => admin::trim::run(&options),
         Command::Clear(options) => admin::clear::run(&options),

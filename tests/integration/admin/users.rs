@@ -1,9 +1,14 @@
 //! List, revoke and backfill: the sessions of a user, with the column of users and without.
 
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value as Json;
-use sqlbypass::{Changes, Codec as _, Encrypted, Keys, Marshal, SessionId, Store as _};
+use sqlbypass::{Changes, Codec as _, Encrypted, Keys, Marshal, Saved, SessionId, Store as _};
 
 use super::place::{OLD, Place, anywhere, now, private, raw, said};
+use crate::promises::{data, insert, new_id, update};
 
 crate::admin::everywhere!(
     a_users_sessions_are_listed_and_revoked,
@@ -14,6 +19,7 @@ crate::admin::everywhere!(
     an_applications_own_column_is_left_alone,
     encrypted_sessions_are_found,
     what_cannot_be_read_is_told,
+    the_column_comes_beside_live_saves,
 );
 
 const COLUMN: &str = "--user-column user_id";
@@ -277,4 +283,81 @@ async fn what_cannot_be_read_is_told(place: Place) {
     }
     let report = place.json(&format!("revoke --user 4 --all {COLUMN}")).await;
     assert_eq!((&report["revoked"], &report["unreadable"]), (&1.into(), &0.into()));
+}
+
+/// A service that was started before there was the column goes on as if there were none.
+async fn the_column_comes_beside_live_saves(place: Place) {
+    let store = place.store().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers = (0..4).map(|_| {
+        let (store, stop) = (store.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let id = new_id();
+            insert(&store, &id, "0").await.unwrap();
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) || count < 50 {
+                count += 1;
+                assert_eq!(update(&store, &id, count.to_string()).await.unwrap(), Saved::Applied);
+                let found = data(&store, &id).await.unwrap();
+                assert_eq!(found, count.to_string());
+            }
+            count
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    add_column(&place).await;
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        let count = writer.await.unwrap();
+        assert!(place.count(&format!("data = '{count}' AND user_id IS NULL")).await >= 1);
+    }
+    store.close().await.unwrap();
+}
+
+/// ActiveRecord on a table with the column: rows that it makes, changes and deletes.
+const RAILS: &str = r#"
+    ActiveRecord::Base.establish_connection(adapter: "sqlite3", database: ARGV[0])
+    class Session < ActiveRecord::Base; self.table_name = "sessions"; end
+    def text(user) = [Marshal.dump("warden.user.user.key" => [[user], "$2a$11$abcdefghijklmnopqrstuu"])].pack("m")
+    case ARGV[1]
+    when "make" then ARGV[2..].each { |id| Session.create!(session_id: id, data: text(42)) }
+    when "change" then Session.find_by!(session_id: ARGV[2]).update!(data: text(42) + " ")
+    when "delete" then Session.where(session_id: ARGV[2]).destroy_all
+    end
+    puts Session.order(:id).map { |row| Marshal.load(row.data.unpack1("m")).to_a.flatten[1] }.join(",")
+"#;
+
+fn rails(place: &Place, arguments: &[&str]) -> Option<String> {
+    let mut ruby = Command::new("ruby");
+    ruby.args(["-W0", "-ractive_record", "-rsqlite3", "-e", RAILS]);
+    ruby.arg(place.url.strip_prefix("sqlite://").unwrap()).args(arguments);
+    let output =
+        ruby.stderr(Stdio::inherit()).output().ok().filter(|output| output.status.success());
+    assert!(output.is_some() || std::env::var_os("CI").is_none(), "this test needs activerecord");
+    Some(text(&output?.stdout).trim().to_owned())
+}
+
+#[tokio::test]
+async fn rails_itself_works_on_a_table_with_the_column() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    let [first, second] = [private(), private()];
+    let Some(made) = rails(&place, &["make", &first, &second]) else {
+        return eprintln!("SKIPPED: no ruby with activerecord and sqlite3");
+    };
+    assert_eq!(made, "42,42");
+    // What Rails has made is found before a backfill, and by the column after it.
+    let list = format!("list --user 42 {COLUMN}");
+    assert_eq!(rows(&place.json(&list).await).len(), 2);
+    assert_eq!(place.json(&format!("backfill {COLUMN}")).await["filled"], 2);
+    assert_eq!(place.count("user_id = '42'").await, 2);
+    // Rails changes and deletes rows whose column is filled, and reads what is left of a revocation.
+    assert_eq!(rails(&place, &["change", &first]).unwrap(), "42,42");
+    assert_eq!(place.count("user_id = '42'").await, 2);
+    assert_eq!(rails(&place, &["delete", &second]).unwrap(), "42");
+    let report = place.json(&format!("revoke --user 42 --all {COLUMN}")).await;
+    assert_eq!(report["revoked"], 1);
+    assert_eq!(rails(&place, &["show"]).unwrap(), "");
 }

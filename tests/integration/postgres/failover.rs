@@ -119,6 +119,33 @@ async fn failover_loses_nothing_that_was_acknowledged() {
     writers.all_are_there(&store).await;
 }
 
+/// Whatever a store's connections are set to: a save is acknowledged when the standby has it, and not
+/// before. A standby that is away for the primary's last second would lack what was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_acknowledged_that_the_standby_lacks() {
+    if !Postgres::available() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let place = Place::on(&cluster.primary, RAILS).await;
+    let store = both(&place, &cluster).open().await.unwrap();
+    let (writers, tasks) = Writers::start(&store).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    cluster.standby.stop();
+    let before = writers.total();
+    assert!(before > 0, "nothing was written before");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    cluster.primary.kill();
+    writers.stop.store(true, Ordering::Relaxed);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    println!("{before} acknowledged with the standby, {} in all", writers.total());
+    cluster.standby.restart();
+    cluster.standby.promote();
+    writers.all_are_there(&store).await;
+}
+
 /// A primary that takes no writes any more, its connections open: they are left for the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demoted_primary_is_left() {
@@ -159,9 +186,13 @@ async fn a_mute_primary_costs_few_requests() {
     let place = Place::on(&cluster.primary, RAILS).await;
     let limit = Duration::from_secs(1);
     let builder = both(&place, &cluster).connect_deadline(limit).deadline(limit);
-    let store = builder.max_connections(16).open().await.unwrap();
+    // A connection for each writer: lanes need fewer, and so leave fewer mute ones.
+    let store = builder.lanes(false).max_connections(16).open().await.unwrap();
     let (writers, tasks) = Writers::start(&store).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    let connections = place.raw.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    assert!(connections > WRITERS as i64, "{connections} connections");
     writers.stop.store(true, Ordering::Relaxed);
     for task in tasks {
         task.await.unwrap();

@@ -25,6 +25,49 @@ async fn the_database_is_made_when_missing_and_kept_when_there() {
     assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1}"#);
 }
 
+/// What is stored plain is read on, and encrypted when it is next written; who has other keys reads
+/// nothing and loses nothing.
+#[tokio::test]
+async fn with_keys_what_is_stored_is_encrypted() {
+    const OURS: &str = "k1:6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b";
+    const OTHERS: &str = "k1:6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c";
+    let folder = tempdir().unwrap();
+    let stored = || {
+        let database = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+        database.query_one("SELECT data FROM sessions", (), |row| row.get::<_, String>(0)).unwrap()
+    };
+    let server = Server::start(folder.path()).await;
+    let mut client = Client::new(&server);
+    client.put("a", "1").await.ok();
+    server.kill().await;
+    assert_eq!(stored(), r#"{"value":{"a":1}}"#);
+
+    let with_keys = ["--listen", "127.0.0.1:0", "--keys-file", "keys"];
+    std::fs::write(folder.path().join("keys"), OURS).unwrap();
+    let server = Server::start_with(folder.path(), &with_keys).await;
+    client.follow(&server);
+    assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1}"#);
+    client.put("b", "2").await.ok();
+    server.kill().await;
+    let sealed = stored();
+    assert!(sealed.starts_with("sbe1.k1."), "{sealed}");
+
+    std::fs::write(folder.path().join("keys"), OTHERS).unwrap();
+    let server = Server::start_with(folder.path(), &with_keys).await;
+    client.follow(&server);
+    assert!(client.get("/api/session").await.status.is_server_error());
+    assert!(client.put("c", "3").await.status.is_server_error());
+    assert_eq!(stored(), sealed);
+    server.terminate();
+    let (_, out, err) = server.end().await;
+    assert!(!format!("{out}{err}").contains("6c6c6c"), "{out}{err}");
+
+    std::fs::write(folder.path().join("keys"), OURS).unwrap();
+    let server = Server::start_with(folder.path(), &with_keys).await;
+    client.follow(&server);
+    assert_eq!(client.get("/api/session").await.ok(), r#"{"a":1,"b":2}"#);
+}
+
 #[tokio::test]
 async fn a_taken_port_is_told() {
     let folder = tempdir().unwrap();
@@ -66,6 +109,19 @@ fn a_file_that_is_no_database_or_holds_another_table_is_left_alone() {
     let url = format!("sqlite://{}", path.display());
     let error = refused(&["--listen", "127.0.0.1:0", "--database", &url]);
     assert!(error.contains("has no column \"data\""), "{error}");
+}
+
+#[test]
+fn keys_that_cannot_be_had_are_told() {
+    for (arguments, advice) in [
+        (["--keys-file", "nowhere"], "nowhere cannot be read"),
+        (["--keys-env", "NO_SUCH_KEYS"], "NO_SUCH_KEYS is not set"),
+    ] {
+        let output = run(&arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(advice) && error.lines().count() == 1, "{error}");
+    }
 }
 
 #[test]

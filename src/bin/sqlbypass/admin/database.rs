@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sqlbypass::{
-    AnyBuilder, AnyStore, Codec, Encrypted, Keys, Plain, Serializer, SqliteStore, Table,
-};
+use sqlbypass::{AnyBuilder, AnyStore, Codec, Keys, Serializer, SqliteStore, Table};
 
-use super::keys::KeyOptions;
 use crate::failure::Failure;
+use crate::keys::KeyOptions;
 
 /// A service has five seconds; a task can wait.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -106,10 +104,7 @@ impl Database {
 
     /// What reads the data; with keys also what is encrypted.
     pub(super) fn codec(&self) -> Result<Arc<dyn Codec>, Failure> {
-        Ok(match self.keys()? {
-            Some(keys) => Arc::new(Encrypted::new(self.serializer, keys).plain(Plain::Read)),
-            None => self.serializer.codec()?,
-        })
+        self.keys.codec(self.serializer)
     }
 
     /// Opens a table that is there.

@@ -8,7 +8,6 @@ pub(crate) mod convert;
 pub(crate) mod create;
 mod database;
 pub(crate) mod doctor;
-mod keys;
 pub(crate) mod list;
 pub(crate) mod output;
 pub(crate) mod revoke;

@@ -8,11 +8,16 @@ mod page;
 mod service;
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use sqlbypass::{AnyStore, CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager};
+use sqlbypass::{
+    AnyStore, Codec, CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager,
+};
 
+use crate::failure::Failure;
+use crate::keys::KeyOptions;
 use crate::signals::Signals;
 
 /// What `--help` says of the API; the whole is in `api.rs`.
@@ -45,27 +50,30 @@ pub(crate) struct Options {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
     listen: String,
-    /// How session data is written
+    /// How session data is written; with keys it is encrypted
     #[arg(long, default_value = "json", value_parser = serializer())]
     serializer: Serializer,
     /// Name of the session cookie
     #[arg(long, value_name = "NAME", default_value = "_session_id", value_parser = CookieOptions::new)]
     cookie_name: CookieOptions,
+    #[command(flatten)]
+    keys: KeyOptions,
 }
 
 /// Serves until it is told to stop; everything acknowledged is on disk then.
-pub(crate) fn run(options: Options) -> Result<()> {
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    let codec = options.keys.codec(options.serializer)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|fault| Error::config("starting the service", fault.to_string()))?;
-    runtime.block_on(serve(options))
+    Ok(runtime.block_on(serve(options, codec))?)
 }
 
-async fn serve(options: Options) -> Result<()> {
+async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<()> {
     // Heard from here on, so that a signal right after the ready line is not lost.
     let signals = Signals::listen()?;
     let listener = listener::bind(&options.listen).await?;
     let store = open(&options.database).await?;
-    let manager = SessionManager::new(store.clone(), options.serializer.codec()?);
+    let manager = SessionManager::new(store.clone(), codec);
     let layer = SessionLayer::new(manager).cookie(options.cookie_name)?.report(true);
     announce(&listener)?;
     listener::serve(listener, service::service(&layer), signals).await;

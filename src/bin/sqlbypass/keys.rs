@@ -1,9 +1,10 @@
 //! Where the keys are. Never on the command line, which lists of processes and histories show.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
-use sqlbypass::{Error, Keys};
+use sqlbypass::{Codec, Encrypted, Error, Keys, Plain, Serializer};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// Where the keys are
 #[derive(Args, Debug)]
-pub(super) struct KeyOptions {
+pub(crate) struct KeyOptions {
     /// A file with the keys of encrypted sessions, a line each, as ID:SECRET; the first one writes
     #[arg(long, value_name = "FILE", conflicts_with = "keys_env")]
     keys_file: Option<PathBuf>,
@@ -23,8 +24,17 @@ pub(super) struct KeyOptions {
 }
 
 impl KeyOptions {
+    /// The serializer's codec; where keys are named what it writes is encrypted, and what was stored
+    /// plain is read too.
+    pub(crate) fn codec(&self, serializer: Serializer) -> Result<Arc<dyn Codec>, Failure> {
+        Ok(match self.read()? {
+            Some(keys) => Arc::new(Encrypted::new(serializer, keys).plain(Plain::Read)),
+            None => serializer.codec()?,
+        })
+    }
+
     /// The ring, where one is named.
-    pub(super) fn read(&self) -> Result<Option<Keys>, Failure> {
+    pub(crate) fn read(&self) -> Result<Option<Keys>, Failure> {
         let text = match (&self.keys_file, &self.keys_env) {
             (Some(file), _) => {
                 let size = std::fs::metadata(file).map_or(0, |file| file.len());
