@@ -20,6 +20,7 @@ pub(crate) async fn all<S: Store + Clone + Debug + 'static>(store: &S) {
     secret("data", DATA);
     secret("user", USER);
     secret("key", KEY.trim_start_matches("k1:"));
+    secret("key", &"leak".repeat(8));
     let keys = Keys::parse(KEY).unwrap();
     heard(&format!("{keys:?} {keys:#?}"));
     values();

@@ -11,6 +11,8 @@ mod life;
 #[path = "../integration/admin/place.rs"]
 mod place;
 mod program;
+#[path = "../support/random.rs"]
+mod random;
 mod refusals;
 #[path = "../servers/mod.rs"]
 mod servers;
