@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 
 /// Longest name that is taken: the shortest limit of the databases (PostgreSQL's 63 bytes).
 const MAX_NAME: usize = 63;
+/// Columns that have their names and cannot have others.
+const TIMES: [&str; 3] = ["created_at", "updated_at", "expires_at"];
 
 /// Names of the table and its columns; Rails' own by default.
 ///
@@ -121,6 +123,50 @@ impl Table {
         self
     }
 
+    /// Whether each column has one part to play. A store asks when it opens, so that nothing overwrites a
+    /// column that holds something else.
+    ///
+    /// # Errors
+    ///
+    /// When two of the names are the same, in whatever case, or one is that of a time's column. The id may
+    /// be the primary key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sqlbypass::Table;
+    ///
+    /// let table = Table::default().data_column("updated_at")?;
+    /// assert!(table.check().unwrap_err().is_config());
+    /// # Ok::<(), sqlbypass::Error>(())
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        self.check_with(self.named_primary_key())
+    }
+
+    /// The same with the primary key that the table was found to have.
+    pub(crate) fn check_with(&self, primary_key: Option<&str>) -> Result<()> {
+        let own_key = primary_key.filter(|key| !key.eq_ignore_ascii_case(&self.session_id));
+        let columns = [
+            ("ids", Some(&*self.session_id)),
+            ("data", Some(&*self.data)),
+            ("users", self.user()),
+            ("the primary key", own_key),
+        ];
+        let mut taken: Vec<(&str, &str)> = TIMES.map(|time| ("times", time)).to_vec();
+        for (part, name) in columns {
+            let Some(name) = name else { continue };
+            if let Some((other, _)) = taken.iter().find(|(_, at)| at.eq_ignore_ascii_case(name)) {
+                let problem =
+                    format!("{name:?} is named as the column of {part} and is that of {other}");
+                return Err(Error::config("naming the table's columns", problem)
+                    .advice("name a column for each, or leave Rails' names"));
+            }
+            taken.push((part, name));
+        }
+        Ok(())
+    }
+
     /// The layout of a table that is made.
     pub fn layout(&self) -> Layout {
         self.layout
@@ -227,5 +273,26 @@ mod tests {
             assert!(Table::new(name).unwrap_err().is_config());
         }
         assert!(Table::default().data_column("x".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn a_column_has_one_part() {
+        let table = Table::default;
+        for clash in [
+            table().data_column("session_id"),
+            table().data_column("Updated_At"),
+            table().session_id_column("data"),
+            table().session_id_column("created_at"),
+            table().user_column("DATA"),
+            table().user_column("session_id"),
+            table().user_column("expires_at"),
+            table().primary_key("data"),
+            table().user_column("id").and_then(|table| table.primary_key("id")),
+        ] {
+            assert!(clash.and_then(|table| table.check()).unwrap_err().is_config());
+        }
+        assert!(table().user_column("id").unwrap().check_with(Some("id")).is_err());
+        let swapped = table().session_id_column("data").and_then(|t| t.data_column("session_id"));
+        assert!(swapped.unwrap().check_with(Some("data")).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Backfill: the column of users is filled from the data.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use crate::codec::{Codec, Content};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
 use crate::manager::Users;
-use crate::record::{Guard, Lookup, Owner, Save, Saved, Update};
+use crate::record::{Guard, Lookup, Owner, Row, Save, Saved, Update};
 use crate::store::Maintenance;
 
 /// How often a row that changes all the time is read anew.
@@ -47,6 +48,13 @@ pub struct BackfillReport {
     pub seen: u64,
     /// Rows whose column was filled or put right; in a dry run those that would be.
     pub filled: u64,
+    /// Those of them that name a user now; the others name nobody.
+    pub named: u64,
+    /// Those that named a user before, and name nobody now.
+    pub cleared: u64,
+    /// Rows that were left as they are since not one in the whole table names a user: the function, or
+    /// the codec, may be the wrong one.
+    pub doubtful: u64,
     /// Rows whose column was right.
     pub already: u64,
     /// Rows whose data or id cannot be read, or whose user's name is too long: they are as they were,
@@ -61,7 +69,8 @@ pub struct BackfillReport {
 }
 
 /// Fills the column of users from the data, in guarded batches beside live traffic: a row is written
-/// only while it holds the data that was read. Times are left alone.
+/// only while it holds the data that was read. Times are left alone. Nothing is written before a row was
+/// met that names a user.
 ///
 /// First let every service that writes to the table have the function and name the column, and then
 /// fill it. It can be stopped and run again, and be run now and then for the rows that Rails has
@@ -74,7 +83,7 @@ pub struct BackfillReport {
 pub async fn backfill<S: Maintenance>(
     store: &S,
     options: &BackfillOptions,
-    watch: impl Watch,
+    mut watch: impl Watch,
 ) -> Result<BackfillReport> {
     if !store.inspect().await?.user {
         let problem = "the table has no column of users that was named";
@@ -82,24 +91,29 @@ pub async fn backfill<S: Maintenance>(
                       shows the SQL, and so does AnyBuilder::user_migration";
         return Err(Error::schema("filling the column of users", problem).advice(advice));
     }
+    let begun = Instant::now();
+    if let Some(report) = doubt(store, options, &mut watch).await? {
+        return Ok(report);
+    }
+    let left = |time: Duration| time.saturating_sub(begun.elapsed());
+    let pace = Pace { at_most: options.pace.at_most.map(left), ..options.pace.clone() };
     let mut report = BackfillReport::default();
     let mut walk = match options.recheck {
-        true => Walk::start(store, &options.pace, true, watch).await?,
-        false => Walk::over(store, &options.pace, vec![Owner::Unknown], watch),
+        true => Walk::start(store, &pace, true, watch).await?,
+        false => Walk::over(store, &pace, vec![Owner::Unknown], watch),
     };
     while let Some(rows) = walk.next().await? {
         let mut named = Vec::new();
         for row in rows {
-            let id = StoredId::parse(row.stored_id.as_bytes());
-            match id.and_then(|id| options.named(id, row.data)) {
-                Some(name) if name.owner == row.owner => report.already += 1,
+            match options.named(row) {
+                Some(name) if name.owner == name.before => report.already += 1,
                 Some(name) => named.push(name),
                 None => report.unreadable += 1,
             }
         }
         let before = report.filled;
         match options.dry_run {
-            true => report.filled += named.len() as u64,
+            true => named.iter().for_each(|name| report.fill(name)),
             false => write(store, options, named, &mut report).await?,
         }
         walk.changed(report.filled - before);
@@ -108,11 +122,33 @@ pub async fn backfill<S: Maintenance>(
     Ok(BackfillReport { seen: progress.seen, ended, ..report })
 }
 
-/// Whose a row is by the data that it had.
+/// A report that says so, unless the data of a row names a user; then the key is the right one.
+async fn doubt<S: Maintenance>(
+    store: &S,
+    options: &BackfillOptions,
+    watch: impl Watch,
+) -> Result<Option<BackfillReport>> {
+    let mut report = BackfillReport::default();
+    let mut walk = Walk::start(store, &options.pace, true, watch).await?;
+    while let Some(rows) = walk.next().await? {
+        for row in rows {
+            match options.named(row) {
+                Some(name) if name.owner.user().is_some() => return Ok(None),
+                Some(_) => report.doubtful += 1,
+                None => report.unreadable += 1,
+            }
+        }
+    }
+    let (progress, ended) = walk.finish();
+    Ok(Some(BackfillReport { seen: progress.seen, ended, ..report }))
+}
+
+/// Whose a row is by the data that it had, and whose by the column.
 struct Named {
     id: StoredId,
     data: Option<Bytes>,
     owner: Owner,
+    before: Owner,
 }
 
 impl Named {
@@ -124,10 +160,24 @@ impl Named {
 
 impl BackfillOptions {
     /// `None` where nobody can tell.
-    fn named(&self, id: StoredId, data: Option<Bytes>) -> Option<Named> {
+    fn named(&self, row: Row) -> Option<Named> {
+        let id = StoredId::parse(row.stored_id.as_bytes())?;
+        self.named_by(id, row.data, row.owner)
+    }
+
+    fn named_by(&self, id: StoredId, data: Option<Bytes>, before: Owner) -> Option<Named> {
         let document = open(&*self.codec, id.as_str(), data.clone()).ok()?;
         let owner = self.users.owner(&Content::stored(&*document));
-        (owner != Owner::Unknown).then_some(Named { id, data, owner })
+        (owner != Owner::Unknown).then_some(Named { id, data, owner, before })
+    }
+}
+
+impl BackfillReport {
+    fn fill(&mut self, name: &Named) {
+        let is_named = name.owner.user().is_some();
+        self.filled += 1;
+        self.named += u64::from(is_named);
+        self.cleared += u64::from(!is_named && name.before.user().is_some());
     }
 }
 
@@ -143,13 +193,13 @@ async fn write<S: Maintenance>(
         }
         let saves: Vec<Save> = named.iter().map(Named::save).collect();
         let mut again = Vec::new();
-        for (name, saved) in named.iter().zip(patiently!(store.save_all(&saves))?) {
+        for (name, saved) in named.into_iter().zip(patiently!(store.save_all(&saves))?) {
             match saved {
-                Saved::Applied => report.filled += 1,
+                Saved::Applied => report.fill(&name),
                 Saved::Gone | Saved::Duplicate => report.gone += 1,
                 Saved::Conflict => match anew(store, name.id).await? {
                     None => report.gone += 1,
-                    Some((id, data)) => match options.named(id, data) {
+                    Some((id, data)) => match options.named_by(id, data, name.before) {
                         Some(name) => again.push(name),
                         None => report.unreadable += 1,
                     },

@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use super::upgrade::is_secured;
 use super::walk::{Pace, RowName, Walk, Watch, open, patiently};
-use crate::codec::{Codec, Document, Serializer};
+use crate::codec::{Codec, Content, Document, Serializer};
 use crate::error::Result;
 use crate::id::StoredId;
+use crate::manager::Users;
 use crate::rails::WardenUser;
 use crate::record::{Lookup, Row};
 use crate::store::Maintenance;
@@ -23,13 +24,16 @@ pub struct ListOptions {
     /// Reads the data in the serializer's place, for instance `Encrypted` with its keys; none by
     /// default.
     pub codec: Option<Arc<dyn Codec>>,
+    /// Which user a session is of; by default whom Devise has logged in.
+    pub users: Option<Users>,
     /// How to go over the table.
     pub pace: Pace,
 }
 
 impl Default for ListOptions {
     fn default() -> Self {
-        Self { limit: 20, serializer: Serializer::Hybrid, codec: None, pace: Pace::default() }
+        let (serializer, pace) = (Serializer::Hybrid, Pace::default());
+        Self { limit: 20, serializer, codec: None, users: None, pace }
     }
 }
 
@@ -47,7 +51,8 @@ pub struct Listed {
     pub size: u64,
     /// Whether its id is stored as a digest.
     pub secured: bool,
-    /// Who is logged in by Devise: the id, with the scope before it where that is not `user`.
+    /// The user: by default whom Devise has logged in, the id, with the scope and a colon before it
+    /// where that is not `user`.
     pub user: Option<String>,
 }
 
@@ -83,7 +88,7 @@ pub async fn list<S: Maintenance>(
             updated_at: found.updated_at,
             size: found.size,
             secured: is_secured(&found.stored_id),
-            user: user.and_then(|document| self::user(&*document)),
+            user: user.and_then(|document| options.user(&*document)),
         });
     }
     Ok(listed)
@@ -95,7 +100,16 @@ fn keep(rows: &mut Vec<(RowName, Row)>, limit: usize) {
     rows.truncate(limit);
 }
 
-fn user(document: &dyn Document) -> Option<String> {
+impl ListOptions {
+    fn user(&self, document: &dyn Document) -> Option<String> {
+        match &self.users {
+            Some(users) => users.of(&Content::stored(document)).ok()?,
+            None => of_devise(document),
+        }
+    }
+}
+
+fn of_devise(document: &dyn Document) -> Option<String> {
     document.keys().into_iter().find_map(|key| {
         let scope = key.strip_prefix("warden.user.")?.strip_suffix(".key")?;
         let value = document.get(key).ok()?.map(ValueRef::to_value)?.ok()?;

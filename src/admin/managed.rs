@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::users::{
-    Revoke, UserOptions, UserSession, revoke, revoke_where, sessions_of, unwatched,
-};
+use super::users::{Revoke, UserOptions, UserSession, end_where, revoke, sessions_of, unwatched};
 use super::walk::RowName;
 use crate::error::{Error, Result};
 use crate::manager::SessionManager;
@@ -101,7 +99,8 @@ impl<S: Maintenance> SessionManager<S> {
         let Some(user) = user else { return Ok(0) };
         let own = self.stored_ids(session).await?;
         let ends = |row: &Row| !own.iter().any(|id| id.as_str() == &*row.stored_id);
-        Ok(revoke_where(self.store(), &user, ends, &options, unwatched).await?.revoked)
+        let (_, report) = end_where(self.store(), &user, ends, &options, unwatched).await?;
+        Ok(report.revoked)
     }
 
     fn user_options(&self) -> Result<UserOptions> {

@@ -64,10 +64,12 @@ pub struct TrimReport {
 ///
 /// Rows are read in batches by primary key; of each batch those that are old enough are deleted by
 /// their keys in one short transaction, in which the database checks their age again, so a session
-/// that is used meanwhile stays. One process trims a table at a time, on whatever host: batches hold a
+/// that is used meanwhile stays. Of several processes, on whatever hosts, one goes on: each batch holds a
 /// lock of the table's (PostgreSQL's advisory lock within the transaction, which also holds behind a
 /// transaction pooler; MySQL's `GET_LOCK`, which in a Galera cluster is the node's own, so trim on
-/// one node; SQLite's write lock), and whoever finds it taken ends with [`Ended::Elsewhere`].
+/// one node), and whoever finds it taken ends with [`Ended::Elsewhere`]. Until they meet they take turns,
+/// batch by batch, which does no harm, and so they always do on SQLite, where the write lock is all that
+/// there is.
 ///
 /// # Errors
 ///

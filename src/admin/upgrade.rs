@@ -1,10 +1,13 @@
 //! Upgrade: ids that were stored raw become private ones.
 
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{PrivateId, SessionId};
 use crate::record::{Row, Saved};
 use crate::store::Maintenance;
+
+/// Generated ids are longer; Rails' have 32 characters.
+const SHORTEST: usize = 16;
 
 /// What [`upgrade`] is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +46,8 @@ pub struct UpgradeReport {
 ///
 /// # Errors
 ///
-/// When the database fails; then what was upgraded before is upgraded.
+/// When no id of the first rows looks like a session's, so that the column holds something else, which
+/// is left as it is; or when the database fails, then what was upgraded before is upgraded.
 pub async fn upgrade<S: Maintenance>(
     store: &S,
     options: &UpgradeOptions,
@@ -51,7 +55,11 @@ pub async fn upgrade<S: Maintenance>(
 ) -> Result<UpgradeReport> {
     let mut report = UpgradeReport::default();
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
+    let mut is_first = true;
     while let Some(rows) = walk.next().await? {
+        if std::mem::take(&mut is_first) && !rows.is_empty() && !rows.iter().any(has_shape) {
+            return Err(foreign(rows.len()));
+        }
         let mut raw = Vec::new();
         for row in rows {
             match private_id(&row.stored_id) {
@@ -85,6 +93,20 @@ async fn apply<S: Maintenance>(
         } += 1;
     }
     Ok(())
+}
+
+/// Whether a row's id may be one that was generated, by whatever application.
+fn has_shape(row: &Row) -> bool {
+    let id = row.stored_id.as_bytes();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    matches!(private_id(&row.stored_id), Id::Private)
+        || id.len() >= SHORTEST && id.iter().all(is_word) && id.iter().any(u8::is_ascii_digit)
+}
+
+fn foreign(rows: usize) -> Error {
+    let problem = format!("not one of the first {rows} ids looks like a session's");
+    Error::config("securing ids", problem)
+        .advice("name the table and its column of ids; nothing was changed")
 }
 
 /// Whether a stored id is no raw one.

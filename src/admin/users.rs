@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::de::DeserializeOwned;
 
@@ -131,8 +131,19 @@ pub enum Revoke {
     All,
     /// The one of this row.
     One(RowName),
-    /// All but that of this row.
+    /// All but that of this row, if it is the user's; else none. Where the session's id is the primary
+    /// key, a session that is renewed meanwhile has another row, and ends like the others.
     Others(RowName),
+}
+
+impl Revoke {
+    fn ends(&self, row: &Row) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(name) => RowName::new(row) == *name,
+            Self::Others(name) => RowName::new(row) != *name,
+        }
+    }
 }
 
 /// What [`revoke`] did.
@@ -141,11 +152,15 @@ pub enum Revoke {
 pub struct RevokeReport {
     /// Rows looked at.
     pub seen: u64,
-    /// Sessions that were ended; in a dry run those that would be.
+    /// Sessions that were ended; in a dry run those that would be. After a lost connection it may be
+    /// fewer than have ended.
     pub revoked: u64,
     /// Rows that cannot be read, and that no column of users says anything about: they may be the
-    /// user's, and are as they were.
+    /// user's, and are as they were. Those that were not to end are not counted.
     pub unreadable: u64,
+    /// Whether the row that was named is none of the user's, as far as can be read; then none has
+    /// ended.
+    pub missing: bool,
     /// Why it ended.
     pub ended: Ended,
 }
@@ -164,8 +179,8 @@ pub async fn sessions_of<S: Maintenance>(
     options: &UserOptions,
     watch: impl Watch,
 ) -> Result<UserList> {
-    let by_column = is_by_column(store, options).await?;
-    let mut search = Search::start(store, user, options, by_column, watch).await?;
+    let aim = Aim { store, user, options, by_column: is_by_column(store, options).await? };
+    let mut search = Search::start(&aim, &options.pace, |_| true, watch).await?;
     let mut sessions = Vec::new();
     while let Some(rows) = search.next().await? {
         sessions.extend(rows.into_iter().map(|row| UserSession::new(&*options.codec, row)));
@@ -207,34 +222,70 @@ pub async fn revoke<S: Maintenance>(
     user: &str,
     which: &Revoke,
     options: &UserOptions,
-    watch: impl Watch,
-) -> Result<RevokeReport> {
-    let ends = |row: &Row| match which {
-        Revoke::All => true,
-        Revoke::One(name) => RowName::new(row) == *name,
-        Revoke::Others(name) => RowName::new(row) != *name,
-    };
-    revoke_where(store, user, ends, options, watch).await
-}
-
-/// Ends those sessions of a user's that are chosen.
-pub(super) async fn revoke_where<S: Maintenance>(
-    store: &S,
-    user: &str,
-    ends: impl Fn(&Row) -> bool + Send,
-    options: &UserOptions,
     mut watch: impl Watch,
 ) -> Result<RevokeReport> {
+    let kept = match which {
+        Revoke::Others(name) => Some(name),
+        Revoke::All | Revoke::One(_) => None,
+    };
+    if let Some(kept) = kept {
+        let (is_there, report) = has(store, user, kept, options, &mut watch).await?;
+        if !is_there || report.ended != Ended::Done {
+            return Ok(report);
+        }
+    }
+    let ends = |row: &Row| which.ends(row);
+    let (found, report) = end_where(store, user, ends, options, watch).await?;
+    let missing = matches!(which, Revoke::One(_)) && found == 0 && report.ended == Ended::Done;
+    Ok(RevokeReport { missing, ..report })
+}
+
+/// Whether this row is the user's.
+async fn has<S: Maintenance>(
+    store: &S,
+    user: &str,
+    name: &RowName,
+    options: &UserOptions,
+    watch: impl Watch,
+) -> Result<(bool, RevokeReport)> {
+    let aim = Aim { store, user, options, by_column: is_by_column(store, options).await? };
+    let is_it = |row: &Row| RowName::new(row) == *name;
+    let mut search = Search::start(&aim, &options.pace, is_it, watch).await?;
+    while let Some(rows) = search.next().await? {
+        if !rows.is_empty() {
+            return Ok((true, RevokeReport::default()));
+        }
+    }
+    let unreadable = search.unreadable;
+    let (progress, ended) = search.walk.finish();
+    let missing = ended == Ended::Done;
+    let report = RevokeReport { seen: progress.seen, unreadable, missing, ended, revoked: 0 };
+    Ok((false, report))
+}
+
+/// Ends those sessions of a user's that are chosen; how many there were of them is told as well.
+pub(super) async fn end_where<S: Maintenance>(
+    store: &S,
+    user: &str,
+    ends: impl Fn(&Row) -> bool + Send + Sync,
+    options: &UserOptions,
+    mut watch: impl Watch,
+) -> Result<(u64, RevokeReport)> {
+    let begun = Instant::now();
     let mut report = RevokeReport::default();
-    let by_column = is_by_column(store, options).await?;
+    let mut all = 0;
+    let aim = Aim { store, user, options, by_column: is_by_column(store, options).await? };
     for _ in 0..LOOKS {
+        let left = |time: Duration| time.saturating_sub(begun.elapsed());
+        let pace = Pace { at_most: options.pace.at_most.map(left), ..options.pace.clone() };
         let watched = |progress: &Progress| watch(progress);
-        let mut search = Search::start(store, user, options, by_column, watched).await?;
-        while let Some(mut rows) = search.next().await? {
-            rows.retain(&ends);
+        let mut search = Search::start(&aim, &pace, &ends, watched).await?;
+        let mut found = 0;
+        while let Some(rows) = search.next().await? {
+            found += rows.len() as u64;
             match options.dry_run {
                 true => search.walk.changed(rows.len() as u64),
-                false => search.clear(rows, &ends).await?,
+                false => search.clear(rows).await?,
             }
         }
         // The last look has met all that are left.
@@ -243,47 +294,47 @@ pub(super) async fn revoke_where<S: Maintenance>(
         report.seen += progress.seen;
         report.revoked += progress.changed;
         report.ended = ended;
-        let is_clean = progress.changed == 0 || options.dry_run;
-        if is_clean || !by_column || ended != Ended::Done {
+        all += found;
+        if found == 0 || options.dry_run || !aim.by_column || ended != Ended::Done {
             break;
         }
     }
-    Ok(report)
+    Ok((all, report))
 }
 
 async fn is_by_column<S: Maintenance>(store: &S, options: &UserOptions) -> Result<bool> {
     Ok(!options.scan && store.inspect().await?.user)
 }
 
-/// A walk over the rows that may be a user's.
-struct Search<'a, S, W> {
+/// Whose sessions are looked for, and where.
+struct Aim<'a, S> {
     store: &'a S,
     user: &'a str,
     options: &'a UserOptions,
     by_column: bool,
+}
+
+/// A walk over the rows that may be a user's and that are chosen.
+struct Search<'a, S, F, W> {
+    aim: &'a Aim<'a, S>,
+    chosen: F,
     /// Rows of which nobody can tell whether they are the user's.
     unreadable: u64,
     walk: Walk<'a, S, W>,
 }
 
-impl<'a, S: Maintenance, W: Watch> Search<'a, S, W> {
-    async fn start(
-        store: &'a S,
-        user: &'a str,
-        options: &'a UserOptions,
-        by_column: bool,
-        watch: W,
-    ) -> Result<Self> {
-        let walk = match by_column {
+impl<'a, S: Maintenance, F: Fn(&Row) -> bool + Send, W: Watch> Search<'a, S, F, W> {
+    async fn start(aim: &'a Aim<'a, S>, pace: &'a Pace, chosen: F, watch: W) -> Result<Self> {
+        let walk = match aim.by_column {
             // The unknown rows first: one that gets its owner meanwhile is met among the others.
             true => {
-                let mut owners = vec![Owner::Unknown, Owner::of(Some(user))];
+                let mut owners = vec![Owner::Unknown, Owner::of(Some(aim.user))];
                 owners.dedup();
-                Walk::over(store, &options.pace, owners, watch)
+                Walk::over(aim.store, pace, owners, watch)
             }
-            false => Walk::start(store, &options.pace, true, watch).await?,
+            false => Walk::start(aim.store, pace, true, watch).await?,
         };
-        Ok(Self { store, user, options, by_column, unreadable: 0, walk })
+        Ok(Self { aim, chosen, unreadable: 0, walk })
     }
 
     /// The user's rows of the next batch.
@@ -295,16 +346,16 @@ impl<'a, S: Maintenance, W: Watch> Search<'a, S, W> {
     }
 
     /// Ends these rows of the current batch, whatever is done to them meanwhile.
-    async fn clear(&mut self, mut rows: Vec<Row>, ends: impl Fn(&Row) -> bool) -> Result<()> {
+    async fn clear(&mut self, mut rows: Vec<Row>) -> Result<()> {
         let keys: HashSet<RowKey> = rows.iter().map(|row| row.key.clone()).collect();
         for tries in 0..TRIES {
             if rows.is_empty() {
                 return Ok(());
             }
-            let ended = self.end(&rows, tries).await?;
+            let ended = self.aim.end(&rows, tries).await?;
             self.walk.changed(ended);
             rows = self.sift(self.walk.again().await?).0;
-            rows.retain(|row| ends(row) && (keys.contains(&row.key) || is_keyed_by_id(row)));
+            rows.retain(|row| keys.contains(&row.key) || is_keyed_by_id(row));
         }
         Err(slippery())
     }
@@ -313,13 +364,15 @@ impl<'a, S: Maintenance, W: Watch> Search<'a, S, W> {
     fn sift(&self, mut rows: Vec<Row>) -> (Vec<Row>, u64) {
         let mut unreadable = 0;
         rows.retain(|row| {
-            let is_of = self.is_of(row);
-            unreadable += u64::from(is_of.is_none());
-            is_of == Some(true)
+            let is_of = (self.chosen)(row).then(|| self.aim.is_of(row));
+            unreadable += u64::from(is_of == Some(None));
+            is_of == Some(Some(true))
         });
         (rows, unreadable)
     }
+}
 
+impl<S: Maintenance> Aim<'_, S> {
     /// Whether the data names the user; where nobody can read them, the column's word holds, if it
     /// says one.
     fn is_of(&self, row: &Row) -> Option<bool> {

@@ -300,6 +300,7 @@ macro_rules! conformance_tests {
         the_sessions_of_a_user_are_listed
         one_session_is_ended
         all_other_sessions_are_ended
+        all_but_a_row_are_ended
         all_sessions_of_a_user_are_ended
         a_row_that_has_changed_is_not_ended
         a_row_that_has_become_anothers_stays

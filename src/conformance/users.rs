@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::MaintenanceFixture;
 use super::managed::{new_cookie, patient};
 use super::support::{ONE, assert_rows, is_found, new_id, races, saved, update_of};
-use crate::admin::{Progress, Revoke, UserOptions, revoke, sessions_of};
+use crate::admin::{Progress, Revoke, RowName, UserOptions, revoke, sessions_of};
 use crate::codec::Json;
 use crate::id::SessionId;
 use crate::manager::{ManagerOptions, SessionManager, Users};
@@ -159,6 +159,33 @@ pub async fn all_other_sessions_are_ended<F: MaintenanceFixture>() {
     let left = manager.sessions_of("bob").await.unwrap();
     assert!(left.len() == 1 && is_alive::<F>(&manager, &mine).await);
     assert!(manager.sessions_of("ada").await.unwrap().is_empty());
+}
+
+/// The row that is to stay is the user's own; where it is not, nothing ends.
+pub async fn all_but_a_row_are_ended<F: MaintenanceFixture>() {
+    let (fixture, manager) = open::<F>().await;
+    logins::<F>(&manager, "ada").await;
+    login(&manager, "bob").await;
+    let (store, options) = (&**manager.store(), in_batches(2));
+    let theirs = manager.sessions_of("bob").await.unwrap().remove(0).row;
+    let own = manager.sessions_of("ada").await.unwrap().remove(3).row;
+    for (kept, missing) in [(theirs, true), ("nonsense".into(), true), (own.clone(), false)] {
+        let which = Revoke::Others(kept);
+        let dry = UserOptions { dry_run: true, ..options.clone() };
+        let revoked = if missing { 0 } else { SESSIONS as u64 - 1 };
+        for options in [&dry, &options] {
+            let report = revoke(store, "ada", &which, options, watch).await.unwrap();
+            assert_eq!((report.revoked, report.missing), (revoked, missing));
+        }
+    }
+    let left = manager.sessions_of("ada").await.unwrap();
+    assert!(left.len() == 1 && left[0].row == own);
+    assert_eq!(fixture.rows().await.len(), 2);
+    let one = |row: &RowName| Revoke::One(row.clone());
+    for missing in [false, true] {
+        let report = revoke(store, "ada", &one(&own), &options, watch).await.unwrap();
+        assert_eq!((report.revoked, report.missing), (u64::from(!missing), missing));
+    }
 }
 
 /// And no others, in batches of any size.

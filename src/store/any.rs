@@ -161,7 +161,7 @@ impl AnyBuilder {
     ///
     /// # Errors
     ///
-    /// None today.
+    /// When two columns have one name.
     ///
     /// # Examples
     ///

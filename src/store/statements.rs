@@ -175,6 +175,7 @@ impl Statements {
 /// The statements that make a table whose indexes are made one by one.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn creation(table: &Table, statements: &Statements) -> Result<Vec<String>> {
+    table.check()?;
     let mut names = vec![Name::Create, Name::IndexId];
     if table.layout() == Layout::Rails {
         names.push(Name::IndexUpdated);

@@ -225,6 +225,7 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
         Some(name) => Some(name.to_owned()),
         None => primary.map(|index| index.columns[0].clone()).filter(|name| !name.is_empty()),
     };
+    table.check_with(primary_key.as_deref())?;
     // Without a primary key the id names a row.
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?.key();
     let user = table.user().and_then(named);

@@ -166,10 +166,12 @@ impl MySqlStore {
 pub(super) fn addition(builder: &MySqlBuilder) -> Result<Vec<String>> {
     super::statements::addition(&statements::creating(&builder.table))
 }
+
 const SYSTEM: System = System::MySql;
 
 /// The statement that makes the table, its indexes inside.
 pub(super) fn creation(builder: &MySqlBuilder) -> Result<Vec<String>> {
+    builder.table.check()?;
     let statements = statements::creating(&builder.table);
     Ok(vec![statements.get(Name::Create, Flags::default())?.sql.clone()])
 }

@@ -388,6 +388,7 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
         Some(name) => Some(needed(name)?.0.clone()),
         None => single_key(&columns),
     };
+    table.check_with(primary_key.as_deref())?;
     let user = table.user().and_then(column);
     if let Some((_, data_type, _)) = user.filter(|(_, data_type, _)| !is_text(data_type)) {
         return Err(not_for_users(table, data_type));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlbypass::{Hybrid, Json, Marshal, SessionManager};
 
-use super::place::{OLD, Place, anywhere, now, private, said};
+use super::place::{OLD, Place, anywhere, killed, now, private, said};
 use crate::promises::new_id;
 
 crate::admin::everywhere!(
@@ -77,9 +77,8 @@ async fn it_may_be_killed_and_run_again(place: Place) {
     let converted = format!("data = '{JSON}'");
     let some = anywhere(25..450);
     let task = "convert --to json --batch 25 --pause 30";
-    let mut child = place.start(task, &converted, |rows| rows >= some).await;
-    child.kill().await.unwrap();
-    let done = place.count(&converted).await;
+    let child = place.start(task, &converted, |rows| rows >= some).await;
+    let done = killed(child, async || place.count(&converted).await).await;
     assert!(done < 600, "it was too late to kill it");
     let report = place.json("convert --to json").await;
     assert_eq!(report["converted"], 600 - done);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlbypass::{Encrypted, Hybrid, Key, Keys, Plain, SessionManager};
 
-use super::place::{OLD, Place, anywhere, now, private, raw, said};
+use super::place::{OLD, Place, anywhere, killed, now, private, raw, said};
 use crate::promises::new_id;
 
 crate::admin::everywhere!(
@@ -98,9 +98,8 @@ async fn it_may_be_killed_and_run_again(place: Place) {
     std::fs::write(&file, OLD_KEY).unwrap();
     let task = format!("convert --encrypt --batch 25 --pause 30 --keys-file {}", file.display());
     let some = anywhere(25..450);
-    let mut child = place.start(&task, "data LIKE 'sbe1.%'", |rows| rows >= some).await;
-    child.kill().await.unwrap();
-    let done = encrypted(&place, "%").await;
+    let child = place.start(&task, "data LIKE 'sbe1.%'", |rows| rows >= some).await;
+    let done = killed(child, async || encrypted(&place, "%").await).await;
     assert!(done < 600, "it was too late to kill it");
     let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
     assert_eq!(report["converted"], 600 - done);

@@ -7,6 +7,7 @@ mod create;
 mod encrypt;
 mod long;
 mod look;
+mod mistakes;
 mod place;
 mod rights;
 mod trim;

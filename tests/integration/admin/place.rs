@@ -210,6 +210,20 @@ impl Place {
     }
 }
 
+/// Kills it; `count` counts once the server has finished what it was sent.
+pub(super) async fn killed(mut child: Child, count: impl AsyncFn() -> u64) -> u64 {
+    child.kill().await.unwrap();
+    let mut last = count().await;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = count().await;
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
 /// The program, which takes nothing from the environment; `SQLBYPASS_PROGRAM` is another build of it.
 pub(super) fn program(arguments: &str) -> Command {
     let ours = env!("CARGO_BIN_EXE_sqlbypass").into();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlbypass::admin::{Ended, Pace, TrimOptions, Trimmer, trim};
 use sqlbypass::{Maintenance, SessionId, Store, Timeouts};
 
-use super::place::{OLD, Place, anywhere, now, private, said, signal};
+use super::place::{OLD, Place, anywhere, killed, now, private, said, signal};
 use crate::promises::{data, insert, new_id, update};
 use crate::servers::{PgBouncer, Postgres};
 
@@ -78,9 +78,8 @@ async fn the_environment_says_how_old(place: Place) {
 async fn it_may_be_killed_and_run_again(place: Place) {
     fill(&place, 900, 0, 100).await;
     let some = anywhere(250..960);
-    let mut child = place.start("trim --batch 40 --pause 30", "TRUE", |left| left <= some).await;
-    child.kill().await.unwrap();
-    let left = place.count("TRUE").await;
+    let child = place.start("trim --batch 40 --pause 30", "TRUE", |left| left <= some).await;
+    let left = killed(child, async || place.count("TRUE").await).await;
     assert!(left > 100, "it was too late to kill it");
     let report = place.json("trim").await;
     let deleted = report["deleted"].as_u64().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlbypass::{Lookup, SessionId, Store};
 
-use super::place::{OLD, Place, anywhere, now, private, raw, said};
+use super::place::{OLD, Place, anywhere, killed, now, private, raw, said};
 use crate::promises::{data, update};
 
 crate::admin::everywhere!(
@@ -60,9 +60,8 @@ async fn it_may_be_killed_and_run_again(place: Place) {
     let secured = "session_id LIKE '2::%'";
     let some = anywhere(25..450);
     let task = "upgrade --batch 25 --pause 30";
-    let mut child = place.start(task, secured, |rows| rows >= some).await;
-    child.kill().await.unwrap();
-    let done = place.count(secured).await;
+    let child = place.start(task, secured, |rows| rows >= some).await;
+    let done = killed(child, async || place.count(secured).await).await;
     assert!(done < 600, "it was too late to kill it");
     assert_eq!(place.json("upgrade").await["upgraded"], 600 - done);
     assert_eq!(place.count(secured).await, 600);

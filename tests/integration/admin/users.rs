@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value as Json;
 use sqlbypass::{Changes, Codec as _, Encrypted, Keys, Marshal, Saved, SessionId, Store as _};
 
-use super::place::{OLD, Place, anywhere, now, private, raw, said};
+use super::place::{OLD, Place, anywhere, killed, now, private, raw, said};
 use crate::promises::{data, insert, new_id, update};
 
 crate::admin::everywhere!(
@@ -128,11 +128,11 @@ async fn a_table_in_use_gets_the_column(place: Place) {
     // Nobody has looked at any row yet.
     let before = place.json_of(1, &dry).await;
     assert_eq!((seen(&before), &before["revoked"]), (256, &4.into()));
-    let report = place.json(&format!("backfill --dry-run {COLUMN}")).await;
+    let report = place.json_of(1, &format!("backfill --dry-run {COLUMN}")).await;
     assert_eq!((&report["filled"], &report["unreadable"]), (&255.into(), &1.into()));
     let updated = place.column("SELECT updated_at FROM sessions").await;
     assert_eq!(place.count("user_id IS NOT NULL").await, 0);
-    assert_eq!(place.json(&format!("backfill {COLUMN}")).await["filled"], 255);
+    assert_eq!(place.json_of(1, &format!("backfill {COLUMN}")).await["filled"], 255);
     assert_eq!(place.count("user_id = '4'").await, 250);
     assert_eq!(place.count("user_id = '42'").await, 4);
     assert_eq!(place.count("user_id = ''").await, 1);
@@ -194,9 +194,8 @@ async fn a_backfill_may_be_killed_and_run_again(place: Place) {
     place.put(&put).await;
     let task = format!("backfill --batch 25 --pause 30 {COLUMN}");
     let some = anywhere(25..450);
-    let mut child = place.start(&task, "user_id = '42'", |rows| rows >= some).await;
-    child.kill().await.unwrap();
-    let done = place.count("user_id = '42'").await;
+    let child = place.start(&task, "user_id = '42'", |rows| rows >= some).await;
+    let done = killed(child, async || place.count("user_id = '42'").await).await;
     assert!(done < 600, "it was too late to kill it");
     let report = place.json(&format!("backfill {COLUMN}")).await;
     assert_eq!((&report["filled"], &report["seen"]), (&(600 - done).into(), &(600 - done).into()));
@@ -257,9 +256,12 @@ async fn what_cannot_be_read_is_told(place: Place) {
     place.put(&[(private(), &ada, OLD, OLD), (private(), &ada, OLD, OLD)]).await;
     // By the wrong serializer nothing can be read.
     let wrong = "--serializer json";
-    for which in ["--all", "--all --dry-run", "--row 1", "--all-but 1", ""] {
+    for (which, unreadable) in
+        [("--all", 2), ("--all --dry-run", 2), ("--row 1", 1), ("--all-but 1", 1), ("", 2)]
+    {
         let report = place.json_of(1, &format!("revoke --user 42 {which} {wrong}")).await;
-        assert_eq!((&report["revoked"], &report["unreadable"]), (&0.into(), &2.into()), "{which}");
+        let told = (&report["revoked"], &report["unreadable"]);
+        assert_eq!(told, (&0.into(), &unreadable.into()), "{which}");
     }
     let told = said(&place.run(&format!("revoke --user 42 --all {wrong}")).await);
     assert!(told.contains("2 sessions cannot be read") && told.contains("--serializer"), "{told}");
@@ -269,8 +271,10 @@ async fn what_cannot_be_read_is_told(place: Place) {
     assert!(told.contains("2 sessions cannot be read"), "{told}");
     assert_eq!(place.count("1 = 1").await, 2);
 
-    // One that is broken hides behind none that are ended.
-    place.put(&[(private(), "broken", OLD, OLD)]).await;
+    // One that is broken hides behind none that are ended, and hinders none that is named.
+    place.put(&[(private(), "broken", OLD, OLD), (private(), &ada, OLD, OLD)]).await;
+    let one = place.json("revoke --user 42 --row 4").await;
+    assert_eq!((&one["revoked"], &one["unreadable"]), (&1.into(), &0.into()));
     let report = place.json_of(1, "revoke --user 42 --all").await;
     assert_eq!((&report["revoked"], &report["unreadable"]), (&2.into(), &1.into()));
 

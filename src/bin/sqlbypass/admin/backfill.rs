@@ -19,7 +19,8 @@ Examples:
 In this order, for a table in use: `sqlbypass create --add-user-column --migration FILE` shows the SQL
 that adds the column; then every service names it and has the same function; then backfill. Run it again
 now and then where Rails writes too: its INSERTs leave the column empty, and are read whenever a user's
-sessions are looked for. Stopped or killed, it can be run again.";
+sessions are looked for. Stopped or killed, it can be run again. Where not one session names a user it
+writes nothing and exits with 1, and so it does for rows that it cannot read.";
 
 /// Fill the column of users from the data, beside live traffic
 #[derive(Args, Debug)]
@@ -54,7 +55,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
         dry_run: options.pace.dry_run,
         ..own
     };
-    let store = options.database.open().await?;
+    let store = options.database.open_for(options.pace.dry_run).await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("filled", format)?;
     let report = admin::backfill(&store, &backfill, watcher.watch()).await;
@@ -63,8 +64,12 @@ async fn work(options: &Options) -> Result<(), Failure> {
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if backfill.dry_run { "would fill" } else { "filled" };
-    let mut text = format!("{verb} {} of {}", report.filled, counted(report.seen, "session"));
+    let (filled, seen) = (report.filled, counted(report.seen, "session"));
+    let nobody = report.filled - report.named;
+    let mut text =
+        format!("{verb} {filled} of {seen}: {} with a user, {nobody} with nobody", report.named);
     for (count, what) in [
+        (report.cleared, "of these had a user before"),
         (report.already, "right already"),
         (report.unreadable, "that cannot be read left as they are"),
         (report.busy, "changed all the time, run it again"),
@@ -78,6 +83,9 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let json = json!({
         "seen": report.seen,
         "filled": report.filled,
+        "named": report.named,
+        "cleared": report.cleared,
+        "doubtful": report.doubtful,
         "already": report.already,
         "unreadable": report.unreadable,
         "busy": report.busy,
@@ -86,5 +94,13 @@ async fn work(options: &Options) -> Result<(), Failure> {
         "dry_run": backfill.dry_run,
     });
     answer(format, &text, &json)?;
-    check(report.ended)
+    check(report.ended)?;
+    if report.doubtful > 0 {
+        let rows = counted(report.doubtful, "session");
+        crate::complain(&format_args!(
+            "no session names a user, so {rows} were left as they are: check --user-key and --serializer"
+        ));
+    }
+    let is_done = report.doubtful + report.unreadable + report.busy == 0;
+    if is_done { Ok(()) } else { Err(Failure::Told) }
 }

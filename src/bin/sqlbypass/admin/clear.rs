@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+    let store = options.database.open_for(options.pace.dry_run).await?;
     if asks && !is_wanted(store.count().await?) {
         return Err(Failure::Usage("nothing was deleted".into()));
     }

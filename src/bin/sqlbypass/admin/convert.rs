@@ -110,7 +110,7 @@ async fn work(
     options: &Options,
     convert: impl AsyncFnOnce(&AnyStore, &mut Watcher) -> Result<ConvertReport, Error>,
 ) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+    let store = options.database.open_for(options.pace.dry_run).await?;
     let mut watcher = Watcher::start("converted", options.database.format)?;
     let report = convert(&store, &mut watcher).await;
     watcher.end();

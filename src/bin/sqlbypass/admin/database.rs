@@ -63,10 +63,11 @@ impl Database {
                 Some(name) => table.primary_key(&**name)?,
                 None => table,
             };
-            match &self.user_column {
-                Some(name) => table.user_column(&**name),
-                None => Ok(table),
-            }
+            let table = match &self.user_column {
+                Some(name) => table.user_column(&**name)?,
+                None => table,
+            };
+            table.check().map(|()| table)
         };
         table().map_err(Failure::usage)
     }
@@ -78,10 +79,23 @@ impl Database {
 
     /// Settings for a store.
     pub(super) fn builder(&self) -> Result<AnyBuilder, Failure> {
+        self.builder_for(false)
+    }
+
+    /// The same for one that may only look: nothing is changed, not even SQLite's way of keeping a
+    /// journal.
+    pub(super) fn looking(&self) -> Result<AnyBuilder, Failure> {
+        self.builder_for(true)
+    }
+
+    fn builder_for(&self, look: bool) -> Result<AnyBuilder, Failure> {
         let url = &*self.database;
         let builder = match self.is_sqlite() {
             // A file that is walked over once is not worth the memory that maps it.
-            true => SqliteStore::url(url).map(|builder| builder.mmap_size(0).into()),
+            true => SqliteStore::url(url).map(|builder| match look {
+                true => builder.mmap_size(0).read_only(true).into(),
+                false => builder.mmap_size(0).into(),
+            }),
             false => AnyStore::url(url),
         };
         Ok(builder.map_err(Failure::usage)?.table(self.table()?).deadline(DEADLINE))
@@ -110,5 +124,15 @@ impl Database {
     /// Opens a table that is there.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
         Ok(self.builder()?.open().await?)
+    }
+
+    /// Opens it to look only.
+    pub(super) async fn look(&self) -> Result<AnyStore, Failure> {
+        Ok(self.looking()?.open().await?)
+    }
+
+    /// Opens it for a task, which in a dry run only looks.
+    pub(super) async fn open_for(&self, dry_run: bool) -> Result<AnyStore, Failure> {
+        if dry_run { self.look().await } else { self.open().await }
     }
 }

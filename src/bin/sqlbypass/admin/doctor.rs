@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options) -> Result<(), Failure> {
     // Lazily: a table that is missing is a finding.
-    let store = options.database.builder()?.lazy(true).open().await?;
+    let store = options.database.looking()?.lazy(true).open().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
     let wanted = DoctorOptions {

@@ -8,7 +8,7 @@ use sqlbypass::AnyStore;
 use sqlbypass::admin::{self, ListOptions, Listed, RowName, UserSession};
 
 use super::database::Database;
-use super::output::{answer, warn};
+use super::output::{answer, note, warn};
 use super::task::{Watcher, block_on, check};
 use super::time::{bytes, or_dash, rfc3339};
 use super::users::{self, UserKey};
@@ -21,7 +21,8 @@ Examples:
   sqlbypass list --user 42 --user-column user_id --database postgres://app@db/shop
   sqlbypass list --user ada --user-key login --serializer json --database sqlite://app.db
 
-Ids are never shown. The user is the one that Devise has logged in, unless --user-key says otherwise.
+Ids are never shown. The user is the one that Devise has logged in, with the scope before it where that
+is not `user` (admin:5), unless --user-key says otherwise.
 With --user and --user-column only rows are read that name the user, and those that say nothing yet (see
 backfill); else every row is.";
 
@@ -29,10 +30,10 @@ backfill); else every row is.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// At most so many
+    /// At most so many; that there are more is told
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// Only the sessions of this user
+    /// Only the sessions of this user: ID, or SCOPE:ID where Devise has several kinds of users
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// With --user: read every row, whatever the column of users says
@@ -51,30 +52,37 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options) -> Result<(), Failure> {
     let codec = options.database.codec()?;
-    let store = options.database.open().await?;
+    let store = options.database.look().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
     let listed = match &options.user {
         Some(user) => of_user(&store, options, user, &mut watcher).await,
         None => {
-            let (limit, codec) = (options.limit, Some(codec));
-            let wanted = ListOptions { limit, codec, ..ListOptions::default() };
+            // One more than is shown tells whether there are more.
+            let (limit, codec) = (options.limit.saturating_add(1), Some(codec));
+            let users = options.key.named();
+            let wanted = ListOptions { limit, codec, users, ..ListOptions::default() };
             let listed = admin::list(&store, &wanted, watcher.watch()).await;
             let lines = |listed: Vec<Listed>| listed.into_iter().map(Line::from).collect();
             listed.map(|listed| (lines(listed), None)).map_err(Failure::from)
         }
     };
     watcher.end();
-    let (listed, unreadable): (Vec<Line>, Option<u64>) = listed?;
+    let (mut listed, unreadable): (Vec<Line>, Option<u64>) = listed?;
+    let more = listed.len() > options.limit;
+    listed.truncate(options.limit);
     store.close().await?;
     let head = format!("{:>10}  {:<20}  {:<20}  {:>8}  user", "row", "begun", "used", "size");
     let lines: Vec<_> = std::iter::once(head).chain(listed.iter().map(Line::text)).collect();
     let sessions: Vec<_> = listed.iter().map(Line::json).collect();
-    let mut json = json!({ "sessions": sessions });
+    let mut json = json!({ "sessions": sessions, "more": more });
     if let Some(count) = unreadable {
         json["unreadable"] = count.into();
     }
     answer(format, &lines.join("\n"), &json)?;
+    if more {
+        note("there are more sessions: --limit tells how many to show");
+    }
     if let Some(words) = unreadable.and_then(users::unreadable) {
         warn(&words);
     }
@@ -87,10 +95,10 @@ async fn of_user(
     user: &str,
     watcher: &mut Watcher,
 ) -> Result<(Vec<Line>, Option<u64>), Failure> {
-    let wanted = options.key.options(&options.database, options.scan)?;
+    let wanted = options.key.options(user, &options.database, options.scan)?;
     let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
     check(found.ended)?;
-    let sessions = found.sessions.into_iter().take(options.limit);
+    let sessions = found.sessions.into_iter();
     Ok((sessions.map(|session| Line::of_user(session, user)).collect(), Some(found.unreadable)))
 }
 

@@ -6,7 +6,7 @@ use sqlbypass::AnyStore;
 use sqlbypass::admin::{self, Ended, Revoke, RevokeReport, UserOptions};
 
 use super::database::Database;
-use super::output::{answer, counted};
+use super::output::{answer, counted, note};
 use super::task::{PaceOptions, Watcher, block_on, ending};
 use super::users::{self, UserKey};
 use crate::failure::Failure;
@@ -31,7 +31,8 @@ const NAMED: usize = 20;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The user, as `list` tells it
+    /// The user, as `list` tells it: ID, or SCOPE:ID where Devise has several kinds of users, which
+    /// reads every row
     #[arg(long, value_name = "ID")]
     user: String,
     #[command(flatten)]
@@ -53,7 +54,7 @@ struct Which {
     /// Only the session of this row, as `list` names it, if it is this user's
     #[arg(long, value_name = "ROW")]
     row: Option<String>,
-    /// All but the session of this row
+    /// All but the session of this row; if it is none of the user's, none is ended
     #[arg(long, value_name = "ROW")]
     all_but: Option<String>,
     /// All sessions of the user
@@ -74,7 +75,7 @@ impl Which {
 
 /// Ends and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    let user = options.key.options(&options.database, options.scan)?;
+    let user = options.key.options(&options.user, &options.database, options.scan)?;
     let user = UserOptions {
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
@@ -84,24 +85,25 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+    let store = options.database.open_for(options.pace.dry_run).await?;
     let mut watcher = Watcher::start("revoked", options.database.format)?;
     let report = revoke(&store, options, user, &mut watcher).await;
     watcher.end();
     let report = report?;
     store.close().await?;
     tell(options, &report)?;
-    let is_missing = options.which.row.is_some() && report.revoked == 0;
-    if is_missing && report.ended == Ended::Done {
+    if report.missing {
         crate::complain(
-            &"the user has no session in this row: sqlbypass list --user tells the rows",
+            &"the user has no session in this row, and none was ended: sqlbypass list --user tells the rows",
         );
+    } else if report.revoked == 0 && report.unreadable == 0 && report.ended == Ended::Done {
+        note("no session of this user's was found: sqlbypass list tells users and rows");
     }
     let unreadable = users::unreadable(report.unreadable);
     if let Some(words) = &unreadable {
         crate::complain(words);
     }
-    let is_done = report.ended == Ended::Done && unreadable.is_none() && !is_missing;
+    let is_done = report.ended == Ended::Done && unreadable.is_none() && !report.missing;
     if is_done { Ok(()) } else { Err(Failure::Told) }
 }
 
@@ -154,6 +156,7 @@ fn tell(options: &Options, report: &RevokeReport) -> Result<(), Failure> {
         "seen": report.seen,
         "revoked": report.revoked,
         "unreadable": report.unreadable,
+        "missing": report.missing,
         "ended": word,
         "dry_run": options.pace.dry_run,
     });

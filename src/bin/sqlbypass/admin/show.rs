@@ -49,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options, which: &Which) -> Result<(), Failure> {
     let codec = options.database.codec()?;
-    let store = options.database.open().await?;
+    let store = options.database.look().await?;
     let shown = admin::show(&store, which, codec, options.reveal).await?;
     store.close().await?;
     let Some(shown) = shown else {

@@ -44,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+    let store = options.database.look().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
     let idle_for = Duration::from_secs(u64::from(options.days) * 86_400);

@@ -17,8 +17,9 @@ Examples:
   sqlbypass trim --database postgres://app@db/shop --days 14 --by updated --pause 50 --for 10m
   SESSION_DAYS_TRIM_THRESHOLD=7 sqlbypass trim --dry-run --database mysql://app@db/shop
 
-One process trims at a time; another one that starts meanwhile says so and leaves. Stopped or killed,
-it can be run again.";
+SESSION_DAYS_TRIM_THRESHOLD is read as Ruby reads it, by its first digits; what would be zero is refused.
+On PostgreSQL and MySQL one process trims at a time: one that meets a batch of another's says so and
+leaves. SQLite cannot tell them apart, so they take turns. Stopped or killed, it can be run again.";
 
 /// Delete old sessions, in small batches beside live traffic
 #[derive(Args, Debug)]
@@ -59,11 +60,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
     };
-    block_on(work(options, &trim))
+    block_on(work(options, &trim, days))
 }
 
-async fn work(options: &Options, trim: &TrimOptions) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Failure> {
+    let store = options.database.open_for(trim.dry_run).await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("deleted", format)?;
     let report = admin::trim(&store, trim, watcher.watch()).await;
@@ -78,11 +79,14 @@ async fn work(options: &Options, trim: &TrimOptions) -> Result<(), Failure> {
     }
     let (words, word) = ending(report.ended);
     let verb = if trim.dry_run { "would delete" } else { "deleted" };
-    let text = format!("{verb} {} of {}{words}", report.deleted, counted(report.seen, "session"));
+    let seen = counted(report.seen, "session");
+    let age = counted(u64::from(days), "day");
+    let text = format!("{verb} {} of {seen}, older than {age}{words}", report.deleted);
     let json = json!({
         "seen": report.seen,
         "deleted": report.deleted,
         "ended": word,
+        "days": days,
         "dry_run": trim.dry_run,
         "lacks_created_index": report.lacks_created_index,
     });

@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
-    let store = options.database.open().await?;
+    let store = options.database.open_for(options.pace.dry_run).await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("secured", format)?;
     let pace = options.pace.pace(&options.database);

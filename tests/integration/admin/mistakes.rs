@@ -1,0 +1,216 @@
+//! What an operator may get wrong: it is refused or told, and nothing is lost.
+
+use sqlbypass::{Changes, Codec as _, Marshal, Value};
+
+use super::place::{OLD, Place, private, raw, said};
+
+crate::admin::everywhere!(
+    a_column_has_one_part,
+    what_holds_no_ids_is_not_upgraded,
+    a_wrong_key_fills_nothing,
+    a_row_of_nobodys_is_not_kept,
+    users_of_every_scope_are_found,
+    that_there_is_more_is_told,
+    who_looks_changes_nothing,
+);
+
+const COLUMN: &str = "--user-column user_id";
+
+/// What Devise leaves in a session for one of its scopes.
+fn logged_in(scope: &str, user: i64) -> String {
+    let mut changes = Changes::new();
+    let warden = serde_json::json!([[user], "$2a$11$abcdefghijklmnopqrstuu"]);
+    changes.set(format!("warden.user.{scope}.key"), Value::from(warden));
+    String::from_utf8(Marshal.open(None).unwrap().encode(&changes).unwrap().to_vec()).unwrap()
+}
+
+/// Everything that rows have, as one text each.
+async fn rows(place: &Place) -> Vec<String> {
+    let mut all = Vec::new();
+    for column in ["session_id", "data", "created_at", "updated_at"] {
+        all.extend(place.column(&format!("SELECT {column} FROM sessions")).await);
+    }
+    all
+}
+
+async fn add_column(place: &Place) {
+    place.sql("ALTER TABLE sessions ADD COLUMN user_id varchar(255)").await;
+}
+
+async fn a_column_has_one_part(place: Place) {
+    place.store().await.close().await.unwrap();
+    let ada = logged_in("user", 42);
+    place.put(&[(raw(), &ada, OLD, OLD), (private(), r#"{"value":{}}"#, OLD, OLD)]).await;
+    let before = rows(&place).await;
+    for (task, clashes) in [
+        ("convert --to json", "--data-column session_id"),
+        ("convert --to marshal", "--data-column updated_at"),
+        ("upgrade", "--session-id-column data"),
+        ("upgrade", "--session-id-column CREATED_AT"),
+        ("backfill", "--user-column data"),
+        ("backfill --recheck", "--user-column Session_Id"),
+        ("backfill", "--user-column expires_at"),
+        ("trim", "--primary-key data"),
+        ("clear --yes", "--data-column created_at"),
+        ("revoke --user 42 --all", "--user-column updated_at"),
+        ("create --print", "--data-column session_id"),
+        ("stats", "--session-id-column data"),
+    ] {
+        let output = place.run(&format!("{task} {clashes}")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{task} {clashes}: {told}");
+        assert!(told.contains("is named as the column of"), "{told}");
+    }
+    assert_eq!(rows(&place).await, before);
+}
+
+async fn what_holds_no_ids_is_not_upgraded(place: Place) {
+    place.store().await.close().await.unwrap();
+    place.put(&[(raw(), "x", OLD, OLD), (raw(), "x", OLD, OLD)]).await;
+    place.sql("ALTER TABLE sessions ADD COLUMN agent varchar(255)").await;
+    place.sql("UPDATE sessions SET agent = 'Mozilla/5.0 (X11; Linux x86_64)'").await;
+    for task in ["upgrade", "upgrade --dry-run"] {
+        let output = place.run(&format!("{task} --session-id-column agent")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("not one of the first 2 ids looks like a session's"), "{told}");
+        assert!(!told.contains("Mozilla"), "{told}");
+    }
+    assert_eq!(place.count("agent = 'Mozilla/5.0 (X11; Linux x86_64)'").await, 2);
+    assert_eq!(place.json("upgrade").await["upgraded"], 2);
+}
+
+async fn a_wrong_key_fills_nothing(place: Place) {
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    let (ada, empty) = (logged_in("user", 42), r#"{"value":{}}"#);
+    assert_eq!(place.json(&format!("backfill {COLUMN}")).await["seen"], 0);
+    let ids = [private(), private(), private()];
+    let row = |id: usize, data| (ids[id].clone(), data, OLD, OLD);
+    place.put(&[row(0, &*ada), row(1, &*ada), row(2, empty)]).await;
+    for wrong in ["--user-key login", "--user-key warden.user.admin.key"] {
+        let task = format!("backfill {COLUMN} {wrong}");
+        let report = place.json_of(1, &task).await;
+        assert_eq!((&report["filled"], &report["doubtful"]), (&0.into(), &3.into()), "{wrong}");
+        let told = said(&place.run(&task).await);
+        assert!(told.contains("no session names a user") && told.contains("--user-key"), "{told}");
+    }
+    assert_eq!(place.count("user_id IS NULL").await, 3);
+    let told = said(&place.run(&format!("backfill {COLUMN} --dry-run")).await);
+    assert!(told.contains("would fill 3 of 3 sessions: 2 with a user, 1 with nobody"), "{told}");
+    let report = place.json(&format!("backfill {COLUMN}")).await;
+    assert_eq!((&report["filled"], &report["named"]), (&3.into(), &2.into()));
+
+    // What is right is not taken away by what is wrong.
+    let recheck = format!("backfill {COLUMN} --recheck");
+    let report = place.json_of(1, &format!("{recheck} --user-key login")).await;
+    assert_eq!((&report["filled"], &report["doubtful"]), (&0.into(), &3.into()));
+    assert_eq!(place.count("user_id = '42'").await, 2);
+    // A key that one session has is no reason to doubt.
+    place
+        .sql(&format!("UPDATE sessions SET data = '{empty}' WHERE session_id = '{}'", ids[0]))
+        .await;
+    let report = place.json(&recheck).await;
+    assert_eq!((&report["filled"], &report["named"]), (&1.into(), &0.into()));
+    assert_eq!((&report["cleared"], &report["already"]), (&1.into(), &2.into()));
+}
+
+async fn a_row_of_nobodys_is_not_kept(place: Place) {
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    let (ada, bob) = (logged_in("user", 42), logged_in("user", 4));
+    place.put(&[(private(), &ada, OLD, OLD), (private(), &ada, OLD, OLD)]).await;
+    place.put(&[(private(), &bob, OLD, OLD)]).await;
+    let of_bob = &place.json("list --user 4").await["sessions"][0]["row"];
+    for row in [of_bob.as_str().unwrap(), "99999", "~0123456789abcdef", "no row"] {
+        for more in ["", COLUMN, "--dry-run"] {
+            let mut command = place.command(&format!("revoke --user 42 --format json {more}"));
+            let output = command.arg(format!("--all-but={row}")).output().await.unwrap();
+            let told = said(&output);
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert!(told.contains("none was ended") && told.contains("\"revoked\":0"), "{told}");
+        }
+    }
+    assert_eq!(place.count("1 = 1").await, 3);
+    let told = said(&place.run("revoke --user 43 --all").await);
+    assert!(told.contains("no session of this user's was found"), "{told}");
+}
+
+async fn users_of_every_scope_are_found(place: Place) {
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    let (admin, user) = (logged_in("admin", 5), logged_in("user", 5));
+    place.put(&[(private(), &admin, OLD, OLD), (private(), &user, OLD, OLD)]).await;
+    place.put(&[(private(), &admin, OLD, OLD)]).await;
+    assert_eq!(place.json(&format!("backfill {COLUMN}")).await["filled"], 3);
+    let listed = place.json("list").await;
+    let users = listed["sessions"].as_array().unwrap().iter().map(|found| &found["user"]);
+    let mut users: Vec<_> = users.map(|user| user.as_str().unwrap()).collect();
+    users.sort_unstable();
+    assert_eq!(users, ["5", "admin:5", "admin:5"]);
+    for more in ["", COLUMN] {
+        let found = place.json(&format!("list --user admin:5 {more}")).await;
+        assert_eq!(found["sessions"].as_array().unwrap().len(), 2, "{more}");
+        assert_eq!(found["sessions"][0]["user"], "admin:5");
+    }
+    let report = place.json(&format!("revoke --user admin:5 --all {COLUMN}")).await;
+    assert_eq!(report["revoked"], 2);
+    assert_eq!(place.json("revoke --user other:5 --all").await["revoked"], 0);
+    let left = place.json("list --user-key warden.user.user.key").await;
+    assert_eq!(
+        (left["sessions"].as_array().unwrap().len(), &left["sessions"][0]["user"]),
+        (1, &"5".into())
+    );
+}
+
+async fn that_there_is_more_is_told(place: Place) {
+    place.store().await.close().await.unwrap();
+    let put: Vec<_> =
+        (0..5).map(|_| (private(), r#"{"value":{"login":"ada"}}"#, OLD, OLD)).collect();
+    place.put(&put).await;
+    for user in ["", "--user ada --user-key login"] {
+        for (limit, more) in [(4, true), (5, false)] {
+            let list = format!("list {user} --limit {limit}");
+            let listed = place.json(&list).await;
+            assert_eq!(listed["sessions"].as_array().unwrap().len(), limit, "{user}");
+            assert_eq!(listed["more"], more);
+            let told = said(&place.run(&list).await);
+            assert_eq!(told.contains("there are more sessions: --limit"), more, "{told}");
+        }
+    }
+    let named = place.json("list --user-key login").await;
+    assert_eq!(named["sessions"][4]["user"], "ada");
+    let told = said(&place.run("trim --days 9 --by created --dry-run").await);
+    assert!(told.contains("would delete 5 of 5 sessions, older than 9 days"), "{told}");
+}
+
+/// Not even how SQLite keeps its journal.
+async fn who_looks_changes_nothing(place: Place) {
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    place.put(&[(raw(), &logged_in("user", 42), OLD, OLD)]).await;
+    if place.is_sqlite() {
+        place.sql("PRAGMA journal_mode = DELETE").await;
+    }
+    let before = rows(&place).await;
+    for look in [
+        "stats",
+        "list",
+        "show --row 1",
+        "doctor",
+        "trim --dry-run",
+        "clear --dry-run",
+        "upgrade --dry-run",
+        "convert --to json --dry-run",
+        "revoke --user 42 --all --dry-run",
+        "backfill --user-column user_id --dry-run",
+    ] {
+        let told = said(&place.run(look).await);
+        assert!(!told.contains("read only") && !told.contains("read-only"), "{look}: {told}");
+        if place.is_sqlite() {
+            assert_eq!(place.column("PRAGMA journal_mode").await, ["delete"], "{look}");
+        }
+    }
+    assert_eq!(rows(&place).await, before);
+    assert_eq!(place.count("user_id IS NOT NULL").await, 0);
+}
