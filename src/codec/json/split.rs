@@ -130,10 +130,14 @@ fn entry(key: Text<'_>, start: usize, value: Range<usize>) -> Entry {
 
 fn without_duplicates(mut list: Vec<Entry>, source: &[u8]) -> Entries {
     if list.len() <= FEW {
-        let mut at = 1;
+        let (mut at, mut marks) = (0, 0_u64);
         while at < list.len() {
             let key = list[at].key_in(source);
-            match list[..at].iter().position(|entry| entry.key_in(source) == key) {
+            let mark = mark(key);
+            let is_marked = marks & mark != 0;
+            marks |= mark;
+            let first = || list[..at].iter().position(|entry| entry.key_in(source) == key);
+            match is_marked.then(first).flatten() {
                 Some(first) => list[first] = list.remove(at),
                 None => at += 1,
             }
@@ -155,6 +159,13 @@ fn without_duplicates(mut list: Vec<Entry>, source: &[u8]) -> Entries {
         sorted = in_order(&list, source);
     }
     Entries { list, sorted }
+}
+
+/// One bit, the same for equal keys and another one for most others.
+fn mark(key: &[u8]) -> u64 {
+    let byte = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
+    let (first, last) = (byte(key.first()), byte(key.last()));
+    1 << ((key.len() ^ first.wrapping_mul(5) ^ last.wrapping_mul(11)) % 64)
 }
 
 fn in_order(list: &[Entry], source: &[u8]) -> Vec<u32> {

@@ -5,6 +5,7 @@
 //! Two differences: text that is not UTF-8 and halves of surrogate pairs are refused too, of which
 //! Ruby makes strings that it could not write again.
 
+mod plain;
 mod read;
 mod scan;
 mod simd;

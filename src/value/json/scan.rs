@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::MAX_DEPTH;
+use super::plain::plain;
 
 /// Where a text is wrong, and what should stand there.
 #[derive(Debug, PartialEq, Eq)]
@@ -392,59 +393,21 @@ fn unescape_units<'a>(escape: &'a str, out: &mut String) -> &'a str {
 }
 
 fn hex4(digits: &[u8]) -> Option<u16> {
-    digits.first_chunk::<4>()?.iter().try_fold(0, |unit, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        Some(unit << 4 | value as u16)
-    })
+    let digits = digits.first_chunk::<4>()?.map(|digit| u16::from(HEX[usize::from(digit)]));
+    let unit = digits.iter().fold(0, |unit, digit| unit << 4 | digit);
+    // One that is none has bits beyond four.
+    let is_hex = digits.iter().fold(0, |all, digit| all | digit) < 16;
+    is_hex.then_some(unit)
 }
 
-/// How many bytes come before the first quote, backslash or control character: eight at a time, and
-/// behind the first 32 as many as the processor compares at once.
-#[inline(always)]
-fn plain(bytes: &[u8]) -> usize {
-    const SHORT: usize = 32;
-    let Some((start, rest)) = bytes.split_at_checked(SHORT) else { return plain_short(bytes) };
-    let found = plain_short(start);
-    if found < SHORT { found } else { SHORT + plain_long(rest) }
-}
-
-#[inline(never)]
-fn plain_long(bytes: &[u8]) -> usize {
-    let mut clean = plain_chunks::<128>(bytes);
-    clean += plain_chunks::<32>(&bytes[clean..]);
-    clean + plain_short(&bytes[clean..])
-}
-
-/// The length of the chunks that come before the first one with such a byte.
-#[inline(always)]
-fn plain_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
-    let (chunks, _) = bytes.as_chunks::<SIZE>();
-    // Without an early exit, so that the compiler makes vectors of it.
-    let is_plain =
-        |chunk: &&[u8; SIZE]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
-    chunks.iter().take_while(is_plain).count() * SIZE
-}
-
-#[inline(always)]
-fn plain_short(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        // A byte below n borrows from its high bit in a subtraction of n. A borrow may run on into
-        // higher bytes, so only the lowest mark is exact, and only that is used.
-        let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let marks = (below(word, 0x20) | quote | backslash) & HIGHS;
-        if marks != 0 {
-            return index * 8 + marks.trailing_zeros() as usize / 8;
-        }
+/// What a hexadecimal digit stands for; 255 for what is none.
+const HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let (digits, mut value) = (b"0123456789abcdef", 0);
+    while value < 16 {
+        table[digits[value] as usize] = value as u8;
+        table[digits[value].to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
     }
-    words.len() * 8 + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
+    table
+};

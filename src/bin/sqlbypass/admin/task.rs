@@ -25,7 +25,7 @@ const INTERRUPTED: i32 = 130;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pace")]
 pub(crate) struct PaceOptions {
-    /// Rows at once, in one short transaction, which others may have to wait for: 50, and 20 on
+    /// Rows at once, in one short transaction, which others may have to wait for: 25, and 20 on
     /// SQLite, where all who write wait for it
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: Option<u32>,
@@ -47,7 +47,7 @@ pub(crate) struct PaceOptions {
 impl PaceOptions {
     /// For a task on this database.
     pub(super) fn pace(&self, database: &Database) -> Pace {
-        let batch = if database.is_sqlite() { 20 } else { 50 };
+        let batch = if database.is_sqlite() { 20 } else { 25 };
         Pace {
             batch: self.batch.unwrap_or(batch),
             pause: Duration::from_millis(self.pause),
