@@ -38,6 +38,7 @@ mod doctor;
 mod encrypt;
 mod list;
 mod managed;
+mod mask;
 mod show;
 mod stats;
 mod trim;

@@ -110,7 +110,7 @@ async fn a_session_is_shown_with_its_secrets_masked(place: Place) {
         let shown: Json = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(shown["data"]["cart"], serde_json::json!(["red shoes"]));
         assert_eq!(shown["data"]["warden.user.user.key"][0][0], 42);
-        assert_eq!(shown["data"]["_csrf_token"], "[masked: 32 characters]");
+        assert_eq!(shown["data"]["_csrf_token"], "[masked]");
         assert_eq!(shown["created_at"], "2020-01-01T00:00:00Z");
     }
     let revealed = said(&place.run(&format!("show --row {row} --reveal")).await);
