@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::walk::{Ended, Pace, RowName, Walk, Watch, patiently};
+use crate::codec::envelope::is_envelope;
 use crate::codec::{Conversion, Serializer};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
@@ -64,9 +65,10 @@ pub struct ConvertReport {
     pub seen: u64,
     /// Rows converted; in a dry run those that would be.
     pub converted: u64,
-    /// Rows that were in the format already, or hold nothing.
+    /// Rows that were in the format already, or hold NULL, which is an empty session.
     pub already: u64,
-    /// Rows that cannot be read, or not be converted without loss; they are as they were.
+    /// Rows that cannot be read, the empty text among them, or not be converted without loss; they
+    /// are as they were.
     pub refused: u64,
     /// The first thousand of these.
     pub refusals: Vec<Refusal>,
@@ -84,7 +86,7 @@ pub struct ConvertReport {
 /// What JSON has no counterpart for is told in [`Hybrid`](crate::Hybrid): symbols become strings
 /// and times text, as in Rails; a row with anything else is refused, unless loss is allowed. Have
 /// every service read both formats first (`hybrid`), and converted rows come back in the old format
-/// only from a service that writes it.
+/// only from a service that writes it. Encrypted rows are refused: they are decrypted first.
 ///
 /// # Errors
 ///
@@ -112,7 +114,14 @@ pub(super) trait Rewrite: Send + Sync {
 
 impl Rewrite for Conversion {
     fn run(&self, _: Option<&StoredId>, stored: &Bytes) -> Result<Option<Bytes>> {
-        (*self).run(stored)
+        if is_envelope(stored) {
+            return Err(Error::value("converting a session", "it is encrypted")
+                .advice("decrypt the table first: sqlbypass convert --decrypt"));
+        }
+        (*self).run(stored).map_err(|error| {
+            let is_loss = Self { lossy: true, ..*self }.run(stored).is_ok();
+            if is_loss { error.advice("it is converted with loss by --lossy") } else { error }
+        })
     }
 }
 
@@ -173,7 +182,7 @@ impl Change {
 
 /// What to write; `None` if nothing.
 fn step(rewrite: &impl Rewrite, row: &Row) -> Result<Option<Change>> {
-    let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) else { return Ok(None) };
+    let Some(data) = &row.data else { return Ok(None) };
     let id = StoredId::parse(row.stored_id.as_bytes());
     let Some(to) = rewrite.run(id.as_ref(), data)? else { return Ok(None) };
     let id = id.ok_or_else(shapeless)?;
@@ -249,7 +258,7 @@ async fn anew<S: Maintenance>(
 ) -> Result<Option<Change>> {
     let Some(lookup) = Lookup::stored(id) else { return Ok(None) };
     let Some(record) = patiently!(store.find(&lookup))? else { return Ok(None) };
-    let Some(data) = record.data.filter(|data| !data.is_empty()) else { return Ok(None) };
+    let Some(data) = record.data else { return Ok(None) };
     let Some(to) = rewrite.run(Some(&record.id), &data)? else { return Ok(None) };
     Ok(Some(Change { id: record.id, from: data, to }))
 }

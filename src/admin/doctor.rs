@@ -310,7 +310,7 @@ async fn rows<S: Maintenance>(
         for row in &rows {
             unsecured += u64::from(!is_secured(&row.stored_id));
             tight += u64::from(schema.data_limit.is_some_and(|limit| row.size > limit / 5 * 4));
-            if let Some(data) = row.data.as_ref().filter(|data| !data.is_empty()) {
+            if let Some(data) = &row.data {
                 *if is_envelope(data) { &mut encrypted } else { &mut plain } += 1;
             }
             if let Err(error) = decodes(codec, row) {

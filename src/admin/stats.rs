@@ -47,7 +47,8 @@ pub struct Stats {
     pub largest: u64,
     /// How many rows have data of at most so many bytes, and more than the one before.
     pub sizes: Vec<(u64, u64)>,
-    /// How many rows each format has: `marshal`, `json`, `encrypted`, `empty`, `other`.
+    /// How many rows each format has: `marshal`, `json`, `encrypted`, `empty` (NULL, which is an empty
+    /// session) and `other`, the empty text among them, which no serializer reads.
     pub formats: Vec<(&'static str, u64)>,
     /// How many of the encrypted rows each key has, by its id; a hundred keys at most.
     pub keys: Vec<(String, u64)>,
@@ -138,9 +139,8 @@ impl Count {
 
 /// The place of the data's format among [`FORMATS`], by how it begins.
 fn format(data: Option<&Bytes>) -> usize {
-    let text = data.map(|data| data.trim_ascii()).unwrap_or_default();
+    let Some(text) = data.map(|data| data.trim_ascii()) else { return 3 };
     match text {
-        b"" => 3,
         text if envelope::is_envelope(text) => 2,
         text if text.starts_with(b"BAh") || text.starts_with(b"\"BAh") => 0,
         [b'{' | b'"', ..] => 1,
@@ -160,7 +160,8 @@ mod tests {
         assert_eq!(of(r#"{"value":{}}"#), "json");
         assert_eq!(of("sbe1.k.AAAA"), "encrypted");
         assert_eq!(of("\"sbe1.k.AAAA\""), "encrypted");
-        assert_eq!(of(" "), "empty");
+        assert_eq!(of(" "), "other");
+        assert_eq!(of(""), "other");
         assert_eq!(of("nonsense"), "other");
         assert_eq!(FORMATS[format(None)], "empty");
     }

@@ -11,6 +11,7 @@ crate::admin::everywhere!(
     there_and_back_again,
     it_may_be_killed_and_run_again,
     writers_beside_it_lose_nothing,
+    what_is_refused_says_why,
 );
 
 /// `{"a"=>1}`.
@@ -24,12 +25,13 @@ async fn there_and_back_again(place: Place) {
     let now = now();
     let mut rows: Vec<_> = (0..450).map(|_| (private(), MARSHAL, OLD, &*now)).collect();
     let sentinel = private();
-    for data in [NAN, "sentinel is no session", "", JSON] {
+    for data in [NAN, "sentinel is no session", "NULL", JSON] {
         rows.push((private(), data, OLD, OLD));
     }
     rows.push((sentinel.clone(), NAN, OLD, OLD));
     rows.push(("an id of no shape".into(), MARSHAL, OLD, OLD));
     place.put(&rows).await;
+    place.sql("UPDATE sessions SET data = NULL WHERE data = 'NULL'").await;
     let times = place.column("SELECT updated_at FROM sessions").await;
 
     let output = place.run("convert --to json --dry-run --format json").await;
@@ -125,4 +127,41 @@ async fn writers_beside_it_lose_nothing(place: Place) {
         let session = manager.session(Some(id));
         assert_eq!(session.get::<i64>("a").await.unwrap(), Some(61));
     }
+}
+
+async fn what_is_refused_says_why(place: Place) {
+    place.store().await.close().await.unwrap();
+    // {"a"=>NaN}, an envelope, and an envelope in a JSON string.
+    let data = [NAN, "sbe1.k.AAAA", r#""sbe1.k.AAAA""#];
+    let rows: Vec<_> = data.iter().map(|data| (private(), *data, OLD, OLD)).collect();
+    place.put(&rows).await;
+    for task in ["--to json", "--to json --dry-run", "--to marshal"] {
+        let report = place.json_of(1, &format!("convert {task}")).await;
+        let refusals = report["refusals"].as_array().unwrap();
+        let says = |at: usize| refusals[at]["problem"].as_str().unwrap();
+        let encrypted = if task == "--to marshal" { 0 } else { 1 };
+        assert_eq!(refusals.len(), 2 + encrypted, "{report}");
+        assert!(encrypted == 0 || says(0).contains("--lossy"), "{report}");
+        for at in encrypted..refusals.len() {
+            assert!(says(at).contains("it is encrypted"), "{report}");
+            assert!(says(at).contains("convert --decrypt"), "{report}");
+        }
+    }
+    let report = place.json_of(1, "convert --to json --lossy").await;
+    assert_eq!((&report["converted"], &report["refused"]), (&1.into(), &2.into()));
+}
+
+/// Rows that are too many to be named are told by their number.
+#[tokio::test]
+async fn more_refusals_than_are_named_are_counted() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let rows: Vec<_> = (0..1_003).map(|_| (private(), "broken", OLD, OLD)).collect();
+    place.put(&rows).await;
+    let output = place.run("convert --to json --dry-run --share 100").await;
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(told.matches("is left as it is").count(), 1_000);
+    assert!(told.contains("warning: and 3 more"), "{told}");
+    assert!(told.contains("1003 left as they are"), "{told}");
 }

@@ -41,24 +41,27 @@ async fn in_over_and_out_again(place: Place) {
     place.store().await.close().await.unwrap();
     let mut rows: Vec<_> = (0..230).map(|_| (private(), MARSHAL, OLD, OLD)).collect();
     rows.push((raw(), JSON, OLD, OLD));
+    // No session, and none of the codec's business.
     rows.push((private(), "", OLD, OLD));
+    rows.push((private(), "NULL", OLD, OLD));
     place.put(&rows).await;
+    place.sql("UPDATE sessions SET data = NULL WHERE data = 'NULL'").await;
     let times = place.column("SELECT updated_at FROM sessions").await;
     let before = place.column("SELECT data FROM sessions").await;
 
     let report = with(&place, &[OLD_KEY], 0, "convert --encrypt --dry-run").await;
-    assert_eq!((&report["converted"], encrypted(&place, "%").await), (&json!(231), 0));
+    assert_eq!((&report["converted"], encrypted(&place, "%").await), (&json!(232), 0));
     let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
-    assert_eq!((&report["converted"], &report["already"]), (&json!(231), &json!(1)));
-    assert_eq!(encrypted(&place, "sentinel").await, 231);
+    assert_eq!((&report["converted"], &report["already"]), (&json!(232), &json!(1)));
+    assert_eq!(encrypted(&place, "sentinel").await, 232);
     let report = with(&place, &[OLD_KEY], 0, "convert --encrypt").await;
-    assert_eq!((&report["converted"], &report["already"]), (&json!(0), &json!(232)));
+    assert_eq!((&report["converted"], &report["already"]), (&json!(0), &json!(233)));
 
     // The raw row is encrypted for the id that an upgrade gives it.
     assert_eq!(place.json("upgrade").await["upgraded"], 1);
     // Who lacks a key, or finds a row moved, says which rows and leaves them.
     let refused = with(&place, &[NEW_KEY], 1, "convert --rotate").await;
-    assert_eq!(refused["refused"], 231);
+    assert_eq!(refused["refused"], 232);
     let first = "(SELECT * FROM (SELECT min(id) FROM sessions) AS a)";
     let second = "(SELECT * FROM (SELECT min(id) + 1 FROM sessions) AS b)";
     let row = place.column("SELECT min(id) FROM sessions").await.remove(0);
@@ -82,9 +85,9 @@ async fn in_over_and_out_again(place: Place) {
     place.sql(&format!("UPDATE sessions SET data = '{kept}' WHERE id = {first}")).await;
 
     let report = with(&place, &[NEW_KEY, OLD_KEY], 0, "convert --rotate").await;
-    assert_eq!((&report["converted"], encrypted(&place, "k2").await), (&json!(231), 231));
+    assert_eq!((&report["converted"], encrypted(&place, "k2").await), (&json!(232), 232));
     let report = with(&place, &[NEW_KEY], 0, "convert --decrypt").await;
-    assert_eq!(report["converted"], 231);
+    assert_eq!(report["converted"], 232);
     assert_eq!(place.column("SELECT data FROM sessions").await, before, "byte for byte");
     assert_eq!(place.column("SELECT updated_at FROM sessions").await, times);
 }
@@ -196,6 +199,10 @@ async fn keys_are_read_from_a_file_or_a_variable_and_never_said() {
         ("convert --encrypt --rotate --keys-env SESSION_KEYS", OLD_KEY, 2),
         ("convert --encrypt --lossy --keys-env SESSION_KEYS", OLD_KEY, 2),
         ("convert --keys-env SESSION_KEYS", OLD_KEY, 2),
+        ("convert --to json --keys-file none", OLD_KEY, 2),
+        ("stats --keys-env SESSION_KEYS", OLD_KEY, 0),
+        ("stats --keys-file none", OLD_KEY, 2),
+        ("doctor --keys-file none", OLD_KEY, 2),
         ("convert --encrypt --keys-env SESSION_KEYS", &OLD_KEY[..40], 2),
         ("show --row 1 --keys-env SESSION_KEYS", &OLD_KEY.replace(':', " "), 2),
     ] {

@@ -4,6 +4,7 @@ mod bench;
 mod clear;
 mod convert;
 mod create;
+mod empty;
 mod encrypt;
 mod long;
 mod look;

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use sqlbypass::admin::{self, ConvertOptions, ConvertReport, EncryptOptions};
-use sqlbypass::{AnyStore, Error, Recrypt};
+use sqlbypass::{AnyStore, Error, Keys, Recrypt};
 
 use super::database::Database;
 use super::output::{answer, warn};
@@ -20,7 +20,8 @@ Examples:
 
 Let every service read both formats first (Rails: serializer hybrid). Symbols become strings and times
 text, as in Rails; a session with what JSON cannot say is listed by its row and left alone, unless
---lossy. With --serializer null, rows that are no Marshal are read as plain objects.
+--lossy. With --serializer null, rows that are no Marshal are read as plain objects. Encrypted rows are
+decrypted first.
 
 To encrypt, let every service read plain and encrypted rows first, with the same keys; to decrypt, let
 them write plain rows; to rotate, let them read the new key. A row that no key opens is listed.";
@@ -68,10 +69,12 @@ enum Wanted {
 
 /// Converts and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    // Keys that cannot be read are wrong use, needed or not.
+    let keys = options.database.keys()?;
     let wanted = match options.target.to {
         Some(Wanted::Json) => admin::Target::Json,
         Some(Wanted::Marshal) => admin::Target::Marshal,
-        None => return encrypt(options),
+        None => return encrypt(options, keys),
     };
     let own = ConvertOptions::new(wanted);
     let convert = ConvertOptions {
@@ -86,13 +89,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     }))
 }
 
-fn encrypt(options: &Options) -> Result<(), Failure> {
+fn encrypt(options: &Options, keys: Option<Keys>) -> Result<(), Failure> {
     let to = match &options.target {
         target if target.encrypt => Recrypt::Encrypt,
         target if target.decrypt => Recrypt::Decrypt,
         _ => Recrypt::Rotate,
     };
-    let keys = options.database.keys()?.ok_or_else(|| {
+    let keys = keys.ok_or_else(|| {
         Failure::Usage("which keys? name them by --keys-file or --keys-env".into())
     })?;
     let own = EncryptOptions::new(to, keys);
@@ -124,6 +127,10 @@ async fn work(
 fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
     for refusal in &report.refusals {
         warn(&format!("row {} is left as it is: {}", refusal.row, refusal.problem));
+    }
+    let more = report.refused - report.refusals.len() as u64;
+    if more > 0 {
+        warn(&format!("and {more} more, which are counted and not named"));
     }
     let (words, word) = ending(report.ended);
     let verb = if options.pace.dry_run { "would convert" } else { "converted" };

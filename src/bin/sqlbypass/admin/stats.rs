@@ -44,6 +44,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
+    // Encrypted rows are counted without them; a path that is wrong is told all the same.
+    options.database.keys()?;
     let store = options.database.look().await?;
     let format = options.database.format;
     let mut watcher = Watcher::start("", format)?;
