@@ -233,10 +233,13 @@ pub struct Facts {
     pub clock: Option<SystemTime>,
     /// The columns that stand first in an index.
     pub indexed: Vec<String>,
-    /// The type of the id column as the database writes it, in lower case.
+    /// The type of the id column as the database writes it, in lower case; `None` where a type limits
+    /// nothing, as on SQLite.
     pub id_type: Option<String>,
     /// Settings of the server and the connection by their own names.
     pub settings: Vec<(String, String)>,
+    /// Statements that mend the table, by what they mend; they are printed and never run.
+    pub cures: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -248,8 +251,17 @@ impl Facts {
 
     /// A setting's value.
     pub fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        named(&self.settings, name)
     }
+
+    /// The statement that mends this, where the store knows one.
+    pub fn cure(&self, what: &str) -> Option<&str> {
+        named(&self.cures, what)
+    }
+}
+
+fn named<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 fn checked(name: String) -> Result<String> {

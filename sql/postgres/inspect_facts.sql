@@ -7,6 +7,24 @@ WHERE name IN (
   'default_transaction_read_only', 'autovacuum', 'max_connections'
 )
 UNION ALL
+SELECT 'setting', 'user', quote_ident(current_user)
+UNION ALL
+SELECT 'setting', 'missing_rights', coalesce(string_agg(privilege, ', '), '')
+FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+WHERE NOT CASE privilege
+  WHEN 'DELETE' THEN has_table_privilege(to_regclass($1), privilege)
+  ELSE has_any_column_privilege(to_regclass($1), privilege)
+END
+UNION ALL
+SELECT 'setting', 'missing_sequence', coalesce(min(format('%I.%I', schema.nspname, sequence.relname)), '')
+FROM pg_catalog.pg_depend AS link
+JOIN pg_catalog.pg_class AS sequence ON sequence.oid = link.objid
+JOIN pg_catalog.pg_namespace AS schema ON schema.oid = sequence.relnamespace
+WHERE link.classid = CAST('pg_catalog.pg_class' AS regclass)
+  AND link.refobjid = to_regclass($1)
+  AND link.deptype = 'a'
+  AND CASE WHEN sequence.relkind = 'S' THEN NOT has_sequence_privilege(sequence.oid, 'USAGE, UPDATE') ELSE FALSE END
+UNION ALL
 SELECT 'index', CAST(attribute.attname AS text), ''
 FROM pg_catalog.pg_index AS index
 JOIN pg_catalog.pg_attribute AS attribute

@@ -9,8 +9,4 @@ SELECT 'index', name, ''
 FROM pragma_table_xinfo(?1, ?2)
 WHERE pk = 1
 UNION ALL
-SELECT 'type', '', type
-FROM pragma_table_xinfo(?1, ?2)
-WHERE lower(name) = lower(?3)
-UNION ALL
 SELECT 'setting', 'version', sqlite_version()

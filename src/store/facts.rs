@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::store::statements::{Names, Statements, split};
 use crate::table::{Facts, Table};
 
 /// One row: `clock` with microseconds since 1970, `setting`, `index` with a column, `type` of the
-/// id column.
+/// id column, `cure` with what it mends.
 pub(super) type Fact = (String, String, String);
 
 /// Gathers the rows.
@@ -19,11 +20,32 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
                 facts.clock = micros.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
             }
             "index" => facts.indexed.push(name),
+            "cure" => facts.cures.push((name, value)),
             "type" => facts.id_type = Some(value.to_lowercase()),
             _ => facts.settings.push((name, value)),
         }
     }
     facts
+}
+
+/// The statements of a `cures.sql`, each of which stands under the name of what it mends. `own` are
+/// names that nothing else needs.
+pub(super) fn cures(file: &str, statements: &Statements, own: &Names) -> Result<Vec<Fact>> {
+    let cures = file.split("-- ").filter_map(|cure| cure.split_once('\n'));
+    cures
+        .map(|(name, sql)| {
+            let sql = statements.rendered(sql, own)?.replace('\n', " ");
+            Ok(("cure".to_owned(), name.to_owned(), sql))
+        })
+        .collect()
+}
+
+/// The error for a schema that is not there.
+pub(super) fn missing_schema(table: &Table) -> Error {
+    let schema = split(table).0.unwrap_or_default();
+    let problem = format!("the schema {schema:?} does not exist");
+    Error::schema("looking at the sessions table", problem)
+        .advice("create it, or name another before the table's name (--table)")
 }
 
 /// The error for a column of users that holds no text: it is the application's own.

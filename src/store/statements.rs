@@ -1,7 +1,7 @@
 //! The statements of a table: a database's files of `sql/` with what the table was found to have.
 
 use crate::error::{Error, Result};
-use crate::sql::{Dialect, Flag, Flags, Statement, Variants};
+use crate::sql::{Dialect, Flag, Flags, Statement, Variants, render};
 use crate::table::{Layout, Schema, Table};
 
 /// Which file; each database's folder under `sql/` has all of [`Name::ALL`], and the first or all
@@ -169,6 +169,12 @@ impl Statements {
             Error::config("choosing a statement", "this database runs no batch as one statement")
         })?;
         file.get(self.dialect, &self.names, call)
+    }
+
+    /// Other SQL with this table's names, and some of its own.
+    pub(crate) fn rendered(&self, sql: &str, own: &Names) -> Result<String> {
+        let names: Names = own.iter().chain(&self.names).cloned().collect();
+        Ok(render(sql, self.dialect, &names, Flags::default())?.sql)
     }
 }
 

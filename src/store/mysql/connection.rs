@@ -316,8 +316,9 @@ impl server::Connection for Connection<'_> {
 
     async fn facts(&mut self) -> Result<Facts, Fault> {
         let table = self.shared.options.table.clone();
+        let statements = Arc::clone(&self.known.statements);
         self.fly(|mut held| async move {
-            let facts = tasks::facts(&mut held.conn, &table).await;
+            let facts = tasks::facts(&mut held.conn, &table, &statements).await;
             (held, facts)
         })
         .await

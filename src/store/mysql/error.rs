@@ -71,7 +71,7 @@ pub(super) fn is_duplicate(fault: &Fault) -> bool {
 
 /// The user has no right to the table, if it is there.
 pub(super) fn is_denied(fault: &Fault) -> bool {
-    matches!(code(fault), Some(1142))
+    matches!(code(fault), Some(1142 | 1143))
 }
 
 /// There is no such table, or no such database.

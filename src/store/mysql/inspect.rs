@@ -9,8 +9,9 @@ use super::connection::Fault;
 use super::error::is_missing_table;
 use super::statements::of_table;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::not_for_users;
+use crate::store::facts::{missing_schema, not_for_users};
 use crate::store::server::INSPECTING;
+use crate::store::statements::split;
 use crate::table::{Schema, Table};
 
 /// What a row's key is, by which it is bound and read.
@@ -125,7 +126,9 @@ pub(super) async fn find(conn: &mut Conn, table: &Table) -> Result<Option<Found>
     let sql = of_table(include_str!("../../../sql/mysql/inspect_columns.sql"), table)?;
     let rows: Vec<Row> = match conn.query(sql).await {
         Ok(rows) => rows,
-        Err(fault) if is_missing_table(&fault) => return Ok(None),
+        Err(fault) if is_missing_table(&fault) => {
+            return missing_schema_or_table(conn, table).await;
+        }
         Err(fault) => return Err(fault.into()),
     };
     let columns = rows.iter().map(column).collect();
@@ -134,6 +137,15 @@ pub(super) async fn find(conn: &mut Conn, table: &Table) -> Result<Option<Found>
     let mut found = found(table, &columns, &indexes(&rows))?;
     found.transactions = has_transactions(conn, table).await?;
     Ok(Some(found))
+}
+
+async fn missing_schema_or_table(conn: &mut Conn, table: &Table) -> Result<Option<Found>, Fault> {
+    let Some(schema) = split(table).0 else { return Ok(None) };
+    let sql = include_str!("../../../sql/mysql/inspect_schema.sql");
+    match conn.exec_first::<u64, _, _>(sql, (schema,)).await? {
+        Some(0) => Err(missing_schema(table).into()),
+        _ => Ok(None),
+    }
 }
 
 /// By the engine that the table's statement names. A view names none, nor does a server that does not
@@ -164,7 +176,7 @@ fn is_transactional(engine: &str) -> bool {
 /// The error for a table that is not there.
 pub(super) fn missing_table(table: &Table) -> Error {
     missing(format!("there is no table {:?}", table.name()))
-        .advice("create it, name another table, or let the user see it")
+        .advice("create it (sqlbypass create), name another table, or let the user see it")
 }
 
 /// A column of what the server says of itself, as text.

@@ -5,12 +5,14 @@ use mysql_async::{Conn, Row, Statement, Value};
 use sha2::{Digest, Sha256};
 
 use super::connection::Fault;
+use super::error::is_denied;
 use super::inspect::text;
 use super::pool::Held;
 use super::single::write;
-use super::statements::of_table;
+use super::statements::{DIALECT, of_table};
 use crate::error::Result;
-use crate::store::facts::{Fact, facts as gathered};
+use crate::store::facts::{Fact, cures, facts as gathered};
+use crate::store::statements::Statements;
 use crate::table::{Facts, Table};
 
 /// The name of the table's lock. Names are the server's, not the database's, and have 64 characters.
@@ -48,12 +50,17 @@ pub(super) async fn write_alone(
 }
 
 /// What the server says of itself and of the table.
-pub(super) async fn facts(conn: &mut Conn, table: &Table) -> Result<Facts, Fault> {
+pub(super) async fn facts(
+    conn: &mut Conn,
+    table: &Table,
+    statements: &Statements,
+) -> Result<Facts, Fault> {
     let mut facts: Vec<Fact> = Vec::new();
     let mut add = |kind: &str, name: String, value: String| facts.push((kind.into(), name, value));
     let sql = include_str!("../../../sql/mysql/inspect_clock.sql");
     for row in conn.query::<Row, _>(sql).await? {
         add("clock", String::new(), text(&row, 0));
+        add("setting", "user".into(), grantee(&text(&row, 1)));
     }
     let sql = include_str!("../../../sql/mysql/inspect_facts.sql");
     for row in conn.query::<Row, _>(sql).await? {
@@ -64,6 +71,7 @@ pub(super) async fn facts(conn: &mut Conn, table: &Table) -> Result<Facts, Fault
         if text(&row, 0).eq_ignore_ascii_case(table.session_id()) {
             add("type", String::new(), text(&row, 1));
             add("setting", "id_collation".into(), text(&row, 2));
+            add("setting", "id_null".into(), text(&row, 3));
         }
     }
     // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
@@ -73,5 +81,52 @@ pub(super) async fn facts(conn: &mut Conn, table: &Table) -> Result<Facts, Fault
             add("index", text(&row, 4), String::new());
         }
     }
-    Ok(gathered(facts))
+    let rights = missing_rights(conn, statements).await?;
+    facts.push(("setting".into(), "missing_rights".into(), rights));
+    let facts = gathered(facts);
+    let cures = gathered(cures_of(table, statements, &facts)?).cures;
+    Ok(Facts { cures, ..facts })
+}
+
+fn cures_of(table: &Table, statements: &Statements, facts: &Facts) -> Result<Vec<Fact>> {
+    let setting = |name| facts.setting(name).unwrap_or_default();
+    let own = vec![
+        ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
+        ("id_null", if setting("id_null") == "NO" { "NOT NULL" } else { "NULL" }.to_owned()),
+        (
+            "wide_data",
+            match statements.binary {
+                true => "mediumblob".to_owned(),
+                false => "mediumtext CHARACTER SET utf8mb4".to_owned(),
+            },
+        ),
+        ("grantee", setting("user").to_owned()),
+        ("missing_rights", setting("missing_rights").to_owned()),
+    ];
+    cures(include_str!("../../../sql/mysql/cures.sql"), statements, &own)
+}
+
+/// The rights to change rows that the user lacks: what the server refuses to explain.
+async fn missing_rights(conn: &mut Conn, statements: &Statements) -> Result<String, Fault> {
+    let mut missing = Vec::new();
+    let file = include_str!("../../../sql/mysql/inspect_rights.sql");
+    let explained = statements.rendered(file, &Vec::new())?;
+    for sql in explained.lines() {
+        match conn.query_drop(sql).await {
+            Err(fault) if is_denied(&fault) => missing.extend(sql.split_whitespace().nth(1)),
+            // What else it may have against it is none of the rights'.
+            Ok(()) | Err(mysql_async::Error::Server(_)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(missing.join(", "))
+}
+
+/// `user@host` as GRANT takes it.
+fn grantee(user: &str) -> String {
+    let quoted = |part: &str| format!("'{}'", part.replace('\'', "''"));
+    match user.rsplit_once('@') {
+        Some((user, host)) => format!("{}@{}", quoted(user), quoted(host)),
+        None => quoted(user),
+    }
 }

@@ -371,7 +371,10 @@ impl server::Connection for Connection<'_> {
 
     async fn facts(&mut self) -> Result<Facts, Fault> {
         let work = async {
-            let mut facts = inspect::facts(self.object()?, &self.shared.options.table).await?;
+            let mut facts = {
+                let table = &self.shared.options.table;
+                inspect::facts(self.object()?, table, &self.statements).await?
+            };
             let pooler = if self.shared.is_pgbouncer() { "yes" } else { "no" };
             facts.settings.push(("transaction_pooler".into(), pooler.into()));
             Ok(facts)

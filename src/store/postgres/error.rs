@@ -67,7 +67,15 @@ fn described(code: &str) -> Described {
     found.unwrap_or((Kind::Database, "the server refused the statement", ""))
 }
 
-const EXACT: [(&[&str], Described); 11] = [
+const EXACT: [(&[&str], Described); 12] = [
+    (
+        &["3F000"],
+        (
+            Kind::Schema,
+            "the schema does not exist",
+            "create it, or name another before the table's name (--table)",
+        ),
+    ),
     (
         &["57014"],
         (

@@ -7,8 +7,9 @@ use tokio_postgres::types::Type;
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{Fact, facts as gathered, not_for_users};
+use crate::store::facts::{Fact, cures, facts as gathered, missing_schema, not_for_users};
 use crate::store::server::INSPECTING;
+use crate::store::statements::{Statements, split};
 use crate::table::{Facts, Schema, Table};
 
 /// A table's schema and what only PostgreSQL's statements need of it.
@@ -55,27 +56,53 @@ pub(super) async fn find(
     let name = DIALECT.quoted_path(table.name());
     let columns = columns(client, &name).await?;
     if columns.is_empty() {
-        return Ok(None);
+        return missing_schema_or_table(client, table).await;
     }
     let indexes = indexes(client, &name).await?;
     Ok(Some(found(table, &columns, &indexes)?))
 }
 
+async fn missing_schema_or_table(
+    client: &tokio_postgres::Client,
+    table: &Table,
+) -> Result<Option<Found>, Fault> {
+    let Some(schema) = split(table).0 else { return Ok(None) };
+    let sql = include_str!("../../../sql/postgres/inspect_schema.sql");
+    let name = DIALECT.quoted_path(schema);
+    let rows = client.query_typed(sql, &[(&name, Type::TEXT)]).await?;
+    let is_there = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(true);
+    if is_there { Ok(None) } else { Err(missing_schema(table).into()) }
+}
+
 /// What the server says of itself and of the table.
-pub(super) async fn facts(client: &tokio_postgres::Client, table: &Table) -> Result<Facts, Fault> {
+pub(super) async fn facts(
+    client: &tokio_postgres::Client,
+    table: &Table,
+    statements: &Statements,
+) -> Result<Facts, Fault> {
     let name = DIALECT.quoted_path(table.name());
     let sql = include_str!("../../../sql/postgres/inspect_facts.sql");
     let id = table.session_id();
     let rows = client.query_typed(sql, &[(&name, Type::TEXT), (&id, Type::TEXT)]).await?;
     let fact = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let rows: Result<Vec<Fact>, Fault> = rows.iter().map(fact).collect();
-    Ok(gathered(rows?))
+    let facts = gathered(rows?);
+    let setting = |name| facts.setting(name).unwrap_or_default().to_owned();
+    let own = vec![
+        ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
+        ("grantee", setting("user")),
+        ("missing_rights", setting("missing_rights")),
+        ("missing_sequence", setting("missing_sequence")),
+    ];
+    let file = include_str!("../../../sql/postgres/cures.sql");
+    let cures = gathered(cures(file, statements, &own)?).cures;
+    Ok(Facts { cures, ..facts })
 }
 
 /// The error for a table that is not there.
 pub(super) fn missing_table(table: &Table) -> Error {
     missing(format!("there is no table {:?}", table.name()))
-        .advice("create it, name another table, or let the user see it")
+        .advice("create it (sqlbypass create), name another table, or let the user see it")
 }
 
 async fn columns(

@@ -11,12 +11,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 
 use super::SYSTEM;
-use super::error::{error, is_schema};
+use super::error::{error, is_missing_database, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
+use super::rows::TimeText;
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
-use crate::store::facts::{Fact, facts, not_for_users};
+use crate::store::facts::{Fact, cures, facts, missing_schema, not_for_users};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -163,15 +164,34 @@ impl Connection {
         let (database, bare) = split(table);
         let mut statement =
             self.raw.prepare(include_str!("../../../sql/sqlite/inspect_facts.sql"))?;
-        let rows = statement.query_map((bare, database, table.session_id()), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+        let rows = statement
+            .query_map((bare, database), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut rows: Vec<Fact> = rows.collect::<rusqlite::Result<_>>()?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         rows.push(("clock".into(), String::new(), now.as_micros().to_string()));
         let mode: String = self.raw.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         rows.push(("setting".into(), "journal_mode".into(), mode));
+        let writable = if self.is_writable()? { "yes" } else { "no" };
+        rows.push(("setting".into(), "writable".into(), writable.into()));
+        let statements = match self.shared.known() {
+            Some(statements) => statements,
+            None => self.inspect()?,
+        };
+        let now = vec![("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str()))];
+        rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &now)?);
         Ok(facts(rows))
+    }
+
+    /// Whether the system lets this user write to the file, also where this connection only reads.
+    fn is_writable(&self) -> rusqlite::Result<bool> {
+        let options = &self.shared.options;
+        let database = split(&options.table).0.unwrap_or("main");
+        if !options.read_only {
+            return Ok(!self.raw.is_readonly(database)?);
+        }
+        // It is opened and nothing else: its journal stays as it is.
+        let options = SqliteBuilder { read_only: false, create: false, ..options.clone() };
+        Ok(connect(&options).is_ok_and(|raw| raw.is_readonly("main").is_ok_and(|is| !is)))
     }
 
     /// Makes the table and its indexes if the table is missing.
@@ -353,27 +373,30 @@ fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::
 
 type Column = (String, String, i64);
 
-fn columns(raw: &rusqlite::Connection, table: &Table) -> rusqlite::Result<Vec<Column>> {
+fn columns(raw: &rusqlite::Connection, table: &Table) -> Result<Vec<Column>> {
     let (database, bare) = split(table);
-    let mut statement = raw.prepare(include_str!("../../../sql/sqlite/inspect_columns.sql"))?;
-    let rows =
-        statement.query_map((bare, database), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    rows.collect()
+    let read = || {
+        let mut statement = raw.prepare(include_str!("../../../sql/sqlite/inspect_columns.sql"))?;
+        let column = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        statement.query_map((bare, database), column)?.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(|fault| match is_missing_database(&fault) {
+        true => missing_schema(table),
+        false => error("looking at the sessions table", &fault),
+    })
 }
 
 fn has_table(raw: &rusqlite::Connection, table: &Table) -> Result<bool> {
-    let columns =
-        columns(raw, table).map_err(|fault| error("looking at the sessions table", &fault))?;
-    Ok(!columns.is_empty())
+    Ok(!columns(raw, table)?.is_empty())
 }
 
 fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
     let doing = "looking at the sessions table";
     let fault = |fault: rusqlite::Error| error(doing, &fault);
-    let columns = columns(raw, table).map_err(fault)?;
+    let columns = columns(raw, table)?;
     if columns.is_empty() {
         return Err(missing(format!("there is no table {:?}", table.name()))
-            .advice("create it, or name another table"));
+            .advice("create it (sqlbypass create), or name another table"));
     }
     let column = |name: &str| columns.iter().find(|(column, ..)| column.eq_ignore_ascii_case(name));
     let needed = |name: &str| {

@@ -26,9 +26,10 @@ pub(super) fn error(doing: &'static str, error: &rusqlite::Error) -> Error {
             (Kind::ReadOnly, "make the file and its folder writable")
         }
         ErrorCode::DiskFull => (Kind::StorageFull, "free space, or trim old sessions"),
-        ErrorCode::CannotOpen => {
-            (Kind::Unavailable, "check the path, or allow the file to be created")
-        }
+        ErrorCode::CannotOpen => (
+            Kind::Unavailable,
+            "check the path, or make the file: sqlbypass create, or create(true) on the builder",
+        ),
         ErrorCode::NotADatabase => (Kind::Config, "the file is no SQLite database"),
         ErrorCode::Unknown if is_schema(error) => {
             (Kind::Schema, "compare the table with the names that were configured")
@@ -65,6 +66,16 @@ pub(super) fn is_io_failure(error: &rusqlite::Error) -> bool {
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let busy = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
     codes(error).is_some_and(|(code, _)| busy.contains(&code))
+}
+
+/// The name before the table's is that of no database that is attached.
+pub(super) fn is_missing_database(error: &rusqlite::Error) -> bool {
+    let message = match error {
+        rusqlite::Error::SqlInputError { msg, .. } => Some(msg),
+        rusqlite::Error::SqliteFailure(_, message) => message.as_ref(),
+        _ => None,
+    };
+    message.is_some_and(|message| message.starts_with("unknown database"))
 }
 
 fn names_missing(message: &str) -> bool {

@@ -56,6 +56,10 @@ impl TimeText {
         Self::new(now.checked_add(ahead.min(CENTURY)).unwrap_or(now))
     }
 
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
     pub(super) fn as_sql(&self) -> ToSqlOutput<'_> {
         ToSqlOutput::Borrowed(ValueRef::Text(&self.bytes[..self.len]))
     }

@@ -24,6 +24,7 @@ pub(super) fn statements(table: &Table, schema: Schema) -> Statements {
         ("bare_table", DIALECT.quoted(bare)),
         ("key", key),
         ("index_id", index(table.session_id())),
+        ("index_unique", index(&format!("unique_{}", table.session_id()))),
         ("index_updated", index("updated_at")),
         ("index_user", index(table.user().unwrap_or("user_id"))),
     ];

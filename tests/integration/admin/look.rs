@@ -158,6 +158,11 @@ async fn the_doctor_finds_what_is_wrong(place: Place) {
         "1 row cannot be decoded as hybrid: row 1:",
         "holds 32 characters",
     ] {
+        // A type limits nothing there.
+        if place.is_sqlite() && what.contains("characters") {
+            assert!(!told.contains(what), "{told}");
+            continue;
+        }
         let is_found = |finding: &Json| finding["what"].as_str().unwrap().contains(what);
         assert!(found.iter().any(is_found), "{what}: {told}");
     }

@@ -35,6 +35,7 @@ async fn wrong_use_is_two_and_failure_is_one() {
         ("backfill --database sqlite://none.db", 2),
         ("create --database sqlite://none.db --add-user-column --print", 2),
         ("create --database sqlite://none.db --add-user-column --user-column user_id", 2),
+        ("doctor --database sqlite://none.db --user-key login", 2),
         ("trim --database sqlite://none.db", 1),
         ("revoke --database sqlite://none.db --user 1 --all", 1),
         ("upgrade --database postgres://app:sentinel@127.0.0.1:1/x", 1),

@@ -124,8 +124,9 @@ async fn a_table_in_use_gets_the_column(place: Place) {
 
     add_column(&place).await;
     let doctor = said(&place.run(&format!("doctor {COLUMN}")).await);
-    assert!(!doctor.contains("user_id"), "{doctor}");
     // Nobody has looked at any row yet.
+    assert!(doctor.contains("user_id says nothing of 255 rows"), "{doctor}");
+    assert!(!doctor.contains("table has no user_id") && !doctor.contains("user_id has no index"));
     let before = place.json_of(1, &dry).await;
     assert_eq!((seen(&before), &before["revoked"]), (256, &4.into()));
     let report = place.json_of(1, &format!("backfill --dry-run {COLUMN}")).await;

@@ -2,17 +2,22 @@
 
 use clap::Args;
 use serde_json::json;
-use sqlbypass::admin::{self, DoctorOptions, Finding, Severity};
+use sqlbypass::admin::{self, DoctorOptions, Ended, Finding, Severity};
 
 use super::database::Database;
 use super::output::answer;
-use super::task::{Watcher, block_on, check};
+use super::task::{Watcher, block_on, check, ending};
+use super::users::UserKey;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
   sqlbypass doctor --database sqlite://app.db
   sqlbypass doctor --no-rows --format json --database postgres://app@db/shop
+  sqlbypass doctor --user-column user_id --user-key login --database mysql://app@db/shop
+
+With --user-column it compares the column with the data, by --user-key. A cure that is SQL is printed and
+never run: run it as the table's owner.
 
 Exits with 1 when something is wrong; warnings and notes are none.";
 
@@ -24,6 +29,8 @@ pub(crate) struct Options {
     #[arg(long)]
     no_rows: bool,
     #[command(flatten)]
+    key: UserKey,
+    #[command(flatten)]
     database: Database,
 }
 
@@ -33,6 +40,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 async fn work(options: &Options) -> Result<(), Failure> {
+    let table = options.database.table()?;
+    if table.user().is_none() && options.key.named().is_some() {
+        let problem = "which column is to be compared by --user-key? name it by --user-column";
+        return Err(Failure::Usage(problem.into()));
+    }
     // Lazily: a table that is missing is a finding.
     let store = options.database.looking()?.lazy(true).open().await?;
     let format = options.database.format;
@@ -40,7 +52,8 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let wanted = DoctorOptions {
         codec: Some(options.database.codec()?),
         rows: !options.no_rows,
-        user_column: options.database.table()?.user().map(str::to_owned),
+        user_column: table.user().map(str::to_owned),
+        users: table.user().map(|_| options.key.users()),
         ..DoctorOptions::default()
     };
     let found = admin::doctor(&store, &wanted, watcher.watch()).await;
@@ -54,20 +67,24 @@ async fn work(options: &Options) -> Result<(), Failure> {
             json!({"severity": severity, "what": finding.what, "cure": finding.cure})
         })
         .collect();
-    answer(format, &text(&found), &json!({ "findings": findings }))?;
+    let json = json!({ "findings": findings, "ended": ending(ended).1 });
+    answer(format, &text(&found, ended), &json)?;
     check(ended)?;
     let is_wrong = found.iter().any(|finding| finding.severity == Severity::Wrong);
     if is_wrong { Err(Failure::Told) } else { Ok(()) }
 }
 
-fn text(found: &[Finding]) -> String {
-    if found.is_empty() {
-        return "nothing is wrong".into();
-    }
+fn text(found: &[Finding], ended: Ended) -> String {
     let line = |finding: &Finding| {
         format!("{}: {}\n  cure: {}", word(finding.severity), finding.what, finding.cure)
     };
-    found.iter().map(line).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = found.iter().map(line).collect();
+    if ended != Ended::Done {
+        lines.push("stopped half-way: not every row was looked at".into());
+    } else if lines.is_empty() {
+        lines.push("nothing is wrong".into());
+    }
+    lines.join("\n")
 }
 
 fn word(severity: Severity) -> &'static str {

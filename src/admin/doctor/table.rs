@@ -1,0 +1,266 @@
+//! What the table's description and the server's settings tell.
+
+use std::time::{Duration, SystemTime};
+
+use super::Findings;
+use crate::table::{Facts, Schema};
+
+/// A private id's characters.
+const ID_LEN: u64 = 67;
+/// Clocks that differ by more do harm.
+const SKEW: Duration = Duration::from_secs(5);
+/// Columns of less than this overflow in practice.
+const ROOM: u64 = 65_535;
+
+/// The store's own statement, or words where it knows none.
+fn cure(facts: &Facts, what: &str, words: &str) -> String {
+    facts.cure(what).unwrap_or(words).to_owned()
+}
+
+pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
+    if !schema.unique_id {
+        found.wrong(
+            "the id column has no unique index: finds read the whole table, and one id can have two rows",
+            format!(
+                "{} -- fails where one id has two rows: delete one of them",
+                cure(facts, "unique_id", "make a unique index on the id column")
+            ),
+        );
+    }
+    if schema.primary_key.is_none() {
+        found.warning(
+            "the table has no primary key of one column",
+            cure(
+                facts,
+                "primary_key",
+                "add one, or name it by --primary-key; SQLite's rowid does as well",
+            ),
+        );
+    }
+    let collation = facts.setting("id_collation").unwrap_or_default();
+    // A binary collation only takes trailing spaces for nothing, and the index still serves.
+    if schema.collated_id && !collation.ends_with("_bin") {
+        found.wrong(
+            "the id column's collation takes different ids for equal: beside this crate, which compares \
+             bytes, Rails finds a session by a look-alike of its id, also by what stands in a leaked table",
+            cure(
+                facts,
+                "id_collation",
+                "make another table whose id column compares bytes (sqlbypass create --table NAME), \
+                 copy the rows, and rename it",
+            ),
+        );
+    }
+    for (column, has) in [("created_at", schema.created_at), ("updated_at", schema.updated_at)] {
+        if !has {
+            found.warning(
+                format!("the table has no {column}: no trim and no timeout can go by it"),
+                cure(
+                    facts,
+                    column,
+                    "add the column, NOT NULL with the current time for the rows that are there",
+                ),
+            );
+        } else if facts.is_indexed(column) == Some(false) {
+            found.note(
+                format!(
+                    "{column} has no index, and sqlbypass needs none, since its trim goes by the primary \
+                     key; Rails' own trim reads the whole table for each batch"
+                ),
+                "nothing, if sqlbypass trims; else an index, which every save has to maintain",
+            );
+        }
+    }
+}
+
+pub(super) fn limits(schema: &Schema, facts: &Facts, found: &mut Findings) {
+    let id = facts.id_type.as_deref().and_then(size);
+    if let Some(size) = id.filter(|size| *size < ID_LEN) {
+        found.wrong(
+            format!("the id column holds {size} characters, and a private id has {ID_LEN}"),
+            cure(facts, "id_length", "widen it to varchar(255)"),
+        );
+    }
+    let limit = schema.data_limit.or(schema.data_limit_chars);
+    if let Some(limit) = limit.filter(|limit| *limit <= ROOM) {
+        let what = format!("the data column holds {limit} at most, and what is larger is refused");
+        let cure = cure(facts, "data_length", "widen it");
+        match limit < ROOM {
+            true => found.wrong(what, cure),
+            false => found.note(what, format!("nothing, unless sessions grow; then: {cure}")),
+        }
+    }
+}
+
+/// Whether sessions can be saved at all, by whoever connects as this user.
+pub(super) fn rights(facts: &Facts, found: &mut Findings) {
+    if let Some(missing) = facts.setting("missing_rights").filter(|missing| !missing.is_empty()) {
+        found.wrong(
+            format!(
+                "the database's user lacks {missing} on the table, and whatever needs it fails"
+            ),
+            cure(
+                facts,
+                "rights",
+                "grant SELECT, INSERT, UPDATE and DELETE on the table to the user",
+            ),
+        );
+    }
+    if facts.setting("missing_sequence").is_some_and(|name| !name.is_empty()) {
+        found.wrong(
+            "the database's user may not use the sequence of the table's key: no session can begin",
+            cure(facts, "sequence", "grant USAGE on the sequence to the user"),
+        );
+    }
+    if facts.setting("writable") == Some("no") {
+        found.wrong(
+            "this user may not write to the database's file: no session can be saved",
+            "make the file and its folder writable for the user that the service runs as",
+        );
+    }
+}
+
+/// The number in a type's parentheses.
+fn size(data_type: &str) -> Option<u64> {
+    data_type.split_once('(')?.1.split_once(')')?.0.parse().ok()
+}
+
+pub(super) fn clock(facts: &Facts, took: Duration, found: &mut Findings) {
+    let Some(theirs) = facts.clock else { return };
+    let ours = SystemTime::now();
+    let apart = ours.duration_since(theirs).unwrap_or_else(|error| error.duration());
+    if apart.saturating_sub(took) > SKEW {
+        found.wrong(
+            format!("the database's clock and this machine's are {} seconds apart", apart.as_secs()),
+            "run an NTP client on both; timeouts go by the database's clock, cookies by the service's",
+        );
+    }
+}
+
+/// Whether a setting has this value.
+fn is(facts: &Facts, name: &str, value: &str) -> bool {
+    facts.setting(name).is_some_and(|set| set.eq_ignore_ascii_case(value))
+}
+
+pub(super) fn server(facts: &Facts, found: &mut Findings) {
+    durability(facts, found);
+    if is(facts, "default_transaction_read_only", "on") || is(facts, "read_only", "ON") {
+        found.wrong("the server takes no writes", "connect to the primary");
+    }
+    if is(facts, "autovacuum", "off") {
+        found.warning(
+            "autovacuum is off: updated and trimmed rows leave their space unused",
+            "ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf()",
+        );
+    }
+    const MYSQL: &str = "SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    for (name, cure) in [
+        (
+            "default_transaction_isolation",
+            "ALTER ROLE CURRENT_USER SET default_transaction_isolation = 'read committed'",
+        ),
+        ("transaction_isolation", MYSQL),
+        ("tx_isolation", MYSQL),
+    ] {
+        let is_strict = |set: &&str| set.to_ascii_lowercase().starts_with("serializable");
+        if facts.setting(name).as_ref().is_some_and(is_strict) {
+            found.warning(
+                format!("{name} is serializable: saves that meet are rolled back and tried again"),
+                cure,
+            );
+        }
+    }
+    if is(facts, "transaction_pooler", "yes") {
+        found.note(
+            "a transaction pooler stands in between: statements are not kept prepared, and lanes are off",
+            "connect directly where speed matters",
+        );
+    }
+    if is(facts, "wsrep_on", "ON") {
+        found.note(
+            "this is a node of a Galera cluster: the lock of trim is the node's own",
+            "let all trimmers use one node",
+        );
+    }
+}
+
+/// Whether what was acknowledged outlives a crash.
+fn durability(facts: &Facts, found: &mut Findings) {
+    for name in ["fsync", "full_page_writes"] {
+        if is(facts, name, "off") {
+            found.wrong(
+                format!("{name} is off: a crash of the machine may destroy the database"),
+                format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf()"),
+            );
+        }
+    }
+    let flush = "innodb_flush_log_at_trx_commit";
+    for (is_lax, cure) in [
+        (
+            is(facts, "synchronous_commit", "off"),
+            "ALTER ROLE CURRENT_USER SET synchronous_commit = on".into(),
+        ),
+        (
+            facts.setting(flush).is_some_and(|set| set != "1"),
+            format!("SET GLOBAL {flush} = 1, and the same in the server's configuration"),
+        ),
+    ] {
+        if is_lax {
+            found.warning(
+                "a commit does not wait for the disk: a crash may take back logouts and other changes \
+                 of the last moments",
+                format!("{cure}; or accept it"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Severity;
+    use super::*;
+
+    fn wrong(schema: &Schema, facts: &Facts) -> usize {
+        let mut found = Findings(Vec::new());
+        look(schema, facts, &mut found);
+        limits(schema, facts, &mut found);
+        rights(facts, &mut found);
+        clock(facts, Duration::ZERO, &mut found);
+        server(facts, &mut found);
+        assert!(found.0.iter().all(|finding| !finding.cure.is_empty()));
+        found.0.iter().filter(|finding| finding.severity == Severity::Wrong).count()
+    }
+
+    #[test]
+    fn each_fault_is_found() {
+        let schema = Schema {
+            primary_key: Some("id".into()),
+            unique_id: true,
+            created_at: true,
+            updated_at: true,
+            ..Schema::default()
+        };
+        let facts = Facts::default();
+        assert_eq!(wrong(&schema, &facts), 0);
+        assert_eq!(wrong(&Schema { unique_id: false, ..schema.clone() }, &facts), 1);
+        assert_eq!(wrong(&Schema { collated_id: true, ..schema.clone() }, &facts), 1);
+        assert_eq!(wrong(&Schema { data_limit_chars: Some(255), ..schema.clone() }, &facts), 1);
+        let with = |name: &str, value: &str| Facts {
+            settings: vec![(name.into(), value.into())],
+            ..Facts::default()
+        };
+        assert_eq!(wrong(&schema, &with("fsync", "off")), 1);
+        assert_eq!(wrong(&schema, &with("read_only", "ON")), 1);
+        assert_eq!(wrong(&schema, &with("synchronous_commit", "off")), 0);
+        assert_eq!(wrong(&schema, &with("missing_rights", "INSERT, DELETE")), 1);
+        assert_eq!(wrong(&schema, &with("missing_rights", "")), 0);
+        assert_eq!(wrong(&schema, &with("missing_sequence", "sessions_id_seq")), 1);
+        assert_eq!(wrong(&schema, &with("writable", "no")), 1);
+        let bin = with("id_collation", "ascii_bin");
+        assert_eq!(wrong(&Schema { collated_id: true, ..schema.clone() }, &bin), 0);
+        let narrow = Facts { id_type: Some("varchar(32)".into()), ..Facts::default() };
+        assert_eq!(wrong(&schema, &narrow), 1);
+        let late = SystemTime::now() - Duration::from_secs(60);
+        assert_eq!(wrong(&schema, &Facts { clock: Some(late), ..Facts::default() }), 1);
+    }
+}
