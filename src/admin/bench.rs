@@ -1,13 +1,14 @@
 //! Bench: what a database does with sessions, measured in a table of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use tokio::task::JoinSet;
 
-use super::walk::{Ended, Progress, Watch};
+use super::walk::{ASK_EVERY, Ended, Progress, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use crate::record::{Guard, Insert, Lookup, Save, Saved, Update};
@@ -107,7 +108,8 @@ pub struct BenchReport {
 /// makes for the purpose and removes, whatever happens but the process being killed. The table of
 /// the settings is not touched.
 ///
-/// The watch is told of rows while the table is filled, and between two measurements.
+/// The watch is told of rows while the table is filled, and ten times a second while it measures. When
+/// it stops a measurement, what that one has found is not told.
 ///
 /// # Errors
 ///
@@ -152,12 +154,13 @@ async fn measure(
         }
     }
     let versions = ids.iter().map(|_| AtomicU32::new(0)).collect();
-    let bed = Arc::new(Bed { store: store.clone(), ids, versions, bytes: options.bytes });
+    let (store, bytes, stopped) = (store.clone(), options.bytes, AtomicBool::new(false));
+    let bed = Arc::new(Bed { store, ids, versions, bytes, stopped });
     for load in [Load::Find, Load::Save, Load::Mix] {
         for tasks in &options.tasks {
-            report.lines.push(bed.line(load, (*tasks).max(1), options.time).await?);
-            if watch(&progress(total, total)).is_break() {
-                return Ok(report);
+            match bed.line(load, (*tasks).max(1), options.time, watch).await? {
+                Some(line) => report.lines.push(line),
+                None => return Ok(report),
             }
         }
     }
@@ -214,42 +217,67 @@ struct Bed {
     /// Which write each row holds.
     versions: Vec<AtomicU32>,
     bytes: usize,
+    /// Whether the watch has had enough.
+    stopped: AtomicBool,
 }
 
 impl Bed {
-    async fn line(self: &Arc<Self>, load: Load, tasks: usize, time: Duration) -> Result<BenchLine> {
-        self.together(load, tasks, WARM_UP.min(time)).await?;
+    /// A measurement; `None` when it was stopped.
+    async fn line(
+        self: &Arc<Self>,
+        load: Load,
+        tasks: usize,
+        time: Duration,
+        watch: &mut impl Watch,
+    ) -> Result<Option<BenchLine>> {
+        self.together(load, tasks, WARM_UP.min(time), watch).await?;
         let begun = Instant::now();
-        let times = self.together(load, tasks, time).await?;
+        let times = self.together(load, tasks, time, watch).await?;
         let per_second = times.len() as f64 / begun.elapsed().as_secs_f64();
-        Ok(BenchLine { load, tasks, per_second, latency: latency(&times) })
+        let line = BenchLine { load, tasks, per_second, latency: latency(&times) };
+        Ok((!self.is_stopped()).then_some(line))
     }
 
-    /// All tasks until the time is over.
+    /// All tasks until the time is over, or the watch has had enough.
     async fn together(
         self: &Arc<Self>,
         load: Load,
         tasks: usize,
         time: Duration,
+        watch: &mut impl Watch,
     ) -> Result<Histogram<u32>> {
         let (until, next) = (Instant::now() + time, Arc::new(AtomicUsize::new(0)));
         let task = |_| {
             let (bed, next) = (Arc::clone(self), Arc::clone(&next));
-            tokio::spawn(async move { bed.task(load, &next, until).await })
+            async move { bed.task(load, &next, until).await }
         };
-        let handles: Vec<_> = (0..tasks).map(task).collect();
+        let mut running: JoinSet<_> = (0..tasks).map(task).collect();
         let mut all = histogram()?;
-        for handle in handles {
-            let times = handle.await.map_err(|_| wrong("a task has failed"))??;
-            all.add(times).map_err(|_| wrong("its times could not be added"))?;
+        let mut asking = tokio::time::interval(ASK_EVERY);
+        loop {
+            tokio::select! {
+                ended = running.join_next() => {
+                    let Some(times) = ended else { return Ok(all) };
+                    let times = times.map_err(|_| wrong("a task has failed"))??;
+                    all.add(times).map_err(|_| wrong("its times could not be added"))?;
+                }
+                _ = asking.tick() => {
+                    if watch(&progress(self.ids.len(), self.ids.len())).is_break() {
+                        self.stopped.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
         }
-        Ok(all)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     async fn task(&self, load: Load, next: &AtomicUsize, until: Instant) -> Result<Histogram<u32>> {
         let mut times = histogram()?;
         let mut now = Instant::now();
-        while now < until {
+        while now < until && !self.is_stopped() {
             let n = next.fetch_add(1, Ordering::Relaxed);
             // Every row comes once before any comes again, in an order that jumps about.
             let row = n.wrapping_mul(7_919) % self.ids.len();

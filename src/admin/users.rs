@@ -278,7 +278,10 @@ pub(super) async fn end_where<S: Maintenance>(
     for _ in 0..LOOKS {
         let left = |time: Duration| time.saturating_sub(begun.elapsed());
         let pace = Pace { at_most: options.pace.at_most.map(left), ..options.pace.clone() };
-        let watched = |progress: &Progress| watch(progress);
+        let (seen, changed) = (report.seen, report.revoked);
+        let watched = |look: &Progress| {
+            watch(&Progress { seen: seen + look.seen, changed: changed + look.changed, ..*look })
+        };
         let mut search = Search::start(&aim, &pace, &ends, watched).await?;
         let mut found = 0;
         while let Some(rows) = search.next().await? {

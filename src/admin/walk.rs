@@ -16,6 +16,8 @@ use crate::store::Maintenance;
 
 /// A statement takes no more keys on any database.
 const MAX_BATCH: u32 = 10_000;
+/// So often a watch is asked meanwhile, where a task rests or takes long.
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How often a step is tried again that failed for a passing reason, and the first wait between.
 const TRIES: u32 = 4;
 const WAIT: Duration = Duration::from_millis(200);
@@ -47,7 +49,7 @@ pub struct Pace {
     /// The part of the time, in percent, in which rows are changed; after each batch the task rests
     /// until it is kept. A service beside it then meets a batch as rarely. 100 by default.
     pub share: u32,
-    /// The task ends between two batches once this time has passed.
+    /// The task ends between two batches, or while it rests, once this time has passed.
     pub at_most: Option<Duration>,
 }
 
@@ -76,7 +78,8 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Is told of the progress between two batches, and may stop the task there.
+/// Is told of the progress between two batches, and ten times a second while the task rests there, and
+/// may stop it.
 pub trait Watch: FnMut(&Progress) -> ControlFlow<()> + Send {}
 
 impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Watch for F {}
@@ -207,9 +210,11 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         if self.ended.is_some() {
             return Ok(None);
         }
-        let rest = self.pace.rest(worked);
-        if self.after.is_some() && !rest.is_zero() {
-            tokio::time::sleep(rest).await;
+        if self.after.is_some() {
+            self.rest(self.pace.rest(worked)).await;
+        }
+        if self.ended.is_some() {
+            return Ok(None);
         }
         self.from = self.after.take();
         let rows = self.again().await?;
@@ -230,6 +235,19 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
             ..Scan::new(self.limit())
         };
         patiently!(self.store.scan(&scan))
+    }
+
+    /// Rests, unless the task is to end meanwhile.
+    async fn rest(&mut self, time: Duration) {
+        let mut left = time;
+        while !left.is_zero() && self.ended.is_none() {
+            let some = left.min(ASK_EVERY);
+            tokio::time::sleep(some).await;
+            left -= some;
+            if !left.is_zero() {
+                self.ended = self.end();
+            }
+        }
     }
 
     fn limit(&self) -> u32 {

@@ -55,7 +55,7 @@ pub(crate) async fn commands(place: &Place) {
     place.put(&[(raw.as_str().to_owned(), "{}", super::place::OLD, super::place::OLD)]).await;
     store.close().await.unwrap();
     for (name, key) in [("keys", "bGVhaw"), ("other", "a2FlbA")] {
-        let text = format!("k1:{}\n", key.repeat(8).get(..43).unwrap().to_owned() + "=");
+        let text = format!("k1:{}\n", key.repeat(8).get(..42).unwrap().to_owned() + "w=");
         secret("key", text[3..].trim());
         std::fs::write(place.folder.path().join(name), text).unwrap();
     }
@@ -66,8 +66,12 @@ pub(crate) async fn commands(place: &Place) {
                 .await
                 .unwrap();
             clean(&said(&output));
+            // It does what is asked, but for one command.
+            let is_refused = output.status.code() == Some(2);
+            assert_eq!(is_refused, command.ends_with("--days 0"), "{}", said(&output));
         }
     }
+    misplaced(place).await;
     // By the cookie's id, which comes on standard input; and text of a column, decoded with an error.
     for arguments in ["show", "show --format json"] {
         clean(&fed(place.command(arguments), id.as_str()).await);
@@ -96,6 +100,21 @@ pub(crate) async fn commands(place: &Place) {
             let output = command.output().await.unwrap();
             assert!(!output.status.success());
             clean(&said(&output));
+        }
+    }
+}
+
+/// Where a file or a variable is to be named, the keys themselves; and out of all place.
+async fn misplaced(place: &Place) {
+    let keys = std::fs::read_to_string(place.folder.path().join("keys")).unwrap();
+    for keys in [keys.trim(), &keys.trim()[3..], &keys] {
+        for option in ["--keys-file", "--keys-env", "--keys", "--format", "--"] {
+            for command in ["list", "trim", "convert --encrypt", "serve"] {
+                let mut command = loud(place.command(command));
+                let output = command.args([option, keys]).output().await.unwrap();
+                assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+                clean(&said(&output));
+            }
         }
     }
 }

@@ -2,44 +2,60 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Map, Value as Json};
 use sqlbypass::Error;
+
+use crate::admin::Format;
+use crate::admin::output::print;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It failed.
-    Failed(Error),
+    /// It failed, for this reason; and what is known of what it did before.
+    Failed(String, Map<String, Json>),
     /// What was asked makes no sense.
     Usage(String),
-    /// What it had to say is said.
+    /// What it had to say is said, also in JSON.
     Told,
 }
 
 impl Failure {
-    /// What to complain about, if it is not said yet.
-    pub(crate) fn problem(&self) -> Option<String> {
-        match self {
-            Self::Failed(error) => Some(error.to_string()),
-            Self::Usage(problem) => Some(problem.clone()),
-            Self::Told => None,
-        }
-    }
-
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Failed(_) | Self::Told => ExitCode::FAILURE,
-            Self::Usage(_) => ExitCode::from(2),
-        }
+    /// It failed, in these words.
+    pub(crate) fn failed(problem: impl Into<String>) -> Self {
+        Self::Failed(problem.into(), Map::new())
     }
 
     /// An error of what was asked, before anything was done.
     pub(crate) fn usage(error: Error) -> Self {
         Self::Usage(error.to_string())
     }
+
+    /// Says what is not said yet: to people on standard error and, as one object on standard output,
+    /// to programs that have asked for JSON. What was not understood has no answer.
+    pub(crate) fn tell(&self, format: Format) {
+        let problem = match self {
+            Self::Failed(problem, _) | Self::Usage(problem) => problem,
+            Self::Told => return,
+        };
+        crate::complain(problem);
+        if let (Self::Failed(_, known), Format::Json) = (self, format) {
+            let mut answer = Map::from_iter([("error".to_owned(), problem.as_str().into())]);
+            answer.extend(known.clone());
+            // Standard output may be what failed.
+            let _ = print(&Json::from(answer).to_string());
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed(..) | Self::Told => ExitCode::FAILURE,
+            Self::Usage(_) => ExitCode::from(2),
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        Self::failed(error.to_string())
     }
 }

@@ -1,16 +1,18 @@
 //! Where the keys are. Never on the command line, which lists of processes and histories show.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
-use sqlbypass::{Codec, Encrypted, Error, Keys, Plain, Serializer};
+use sqlbypass::{Codec, Encrypted, Keys, Plain, Serializer};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// Larger files hold no keys.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 16;
 
 /// Where the keys are
 #[derive(Args, Debug)]
@@ -18,9 +20,12 @@ pub(crate) struct KeyOptions {
     /// A file with the keys of encrypted sessions, a line each, as ID:SECRET; the first one writes
     #[arg(long, value_name = "FILE", conflicts_with = "keys_env")]
     keys_file: Option<PathBuf>,
-    /// The environment variable that holds the same
+    /// The name of the environment variable that holds the same
     #[arg(long, value_name = "NAME")]
     keys_env: Option<String>,
+    /// What was read; a pipe can be read but once.
+    #[arg(skip)]
+    ring: OnceLock<Option<Keys>>,
 }
 
 impl KeyOptions {
@@ -35,24 +40,110 @@ impl KeyOptions {
 
     /// The ring, where one is named.
     pub(crate) fn read(&self) -> Result<Option<Keys>, Failure> {
-        let text = match (&self.keys_file, &self.keys_env) {
-            (Some(file), _) => {
-                let size = std::fs::metadata(file).map_or(0, |file| file.len());
-                let text = match size {
-                    ..=MAX_FILE => std::fs::read_to_string(file),
-                    _ => Err(std::io::ErrorKind::FileTooLarge.into()),
-                };
-                text.map_err(|fault| {
-                    let problem = format!("{} cannot be read: {fault}", file.display());
-                    Failure::usage(Error::config("reading keys", problem))
-                })?
-            }
-            (None, Some(name)) => std::env::var(name).map_err(|_| {
-                Failure::Usage(format!("reading keys: the variable {name} is not set, or no text"))
-            })?,
-            (None, None) => return Ok(None),
+        if let Some(ring) = self.ring.get() {
+            return Ok(ring.clone());
+        }
+        let ring = match (&self.keys_file, &self.keys_env) {
+            (Some(path), _) => Some(from_file(path)?),
+            (None, Some(name)) => Some(from_variable(name)?),
+            (None, None) => None,
         };
-        let text = Zeroizing::new(text);
-        Keys::parse(&text).map(Some).map_err(Failure::usage)
+        Ok(self.ring.get_or_init(|| ring).clone())
+    }
+}
+
+fn from_variable(name: &str) -> Result<Keys, Failure> {
+    // What was given may be the keys themselves: it is not shown unless a variable has that name.
+    let text = std::env::var(name).map_err(|_| {
+        refused(
+            "--keys-env takes the name of a variable that holds the keys as text, and none is set \
+             under the name that was given; keys themselves must not stand on a command line",
+        )
+    })?;
+    parsed(&Zeroizing::new(text), &format!("the variable {name}"))
+}
+
+fn from_file(path: &Path) -> Result<Keys, Failure> {
+    let name = shown(path);
+    let text = read(path).map_err(|fault| {
+        let advice = if name == HIDDEN { "; it takes a file's name, never the keys" } else { "" };
+        refused(&format!("{name} cannot be read: {fault}{advice}"))
+    })?;
+    parsed(&text, &name)
+}
+
+/// A file, a pipe or a device, up to its end; what is wiped is never moved.
+fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    let mut file = File::open(path)?;
+    warn_if_open_to_others(path, &file);
+    // One byte more tells that it goes on.
+    let mut bytes = Zeroizing::new(vec![0; MAX_FILE + 1]);
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    if length > MAX_FILE {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let text = std::str::from_utf8(&bytes[..length]);
+    let text = text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A pipe or a device is as private as whoever made it.
+#[cfg(unix)]
+fn warn_if_open_to_others(path: &Path, file: &File) {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let mode = file.metadata().map_or(0, |file| if file.is_file() { file.mode() } else { 0 });
+    if mode & 0o077 != 0 {
+        let (name, mode) = (path.display(), mode & 0o777);
+        crate::complain(&format_args!(
+            "warning: {name} is open to others than its owner (mode {mode:03o}): chmod 600 {name}"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open_to_others(_: &Path, _: &File) {}
+
+fn parsed(text: &str, name: &str) -> Result<Keys, Failure> {
+    Keys::parse(text).map_err(|fault| Failure::Usage(format!("{name}: {fault}")))
+}
+
+const HIDDEN: &str = "what --keys-file names";
+
+/// A file's name, unless it may be a key that was given in its place, be it a mutilated one.
+fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
+    let is_key = text.contains([':', '\n']) || text.len() >= 32 && text.chars().all(is_of_a_key);
+    if is_key && !path.exists() { HIDDEN.into() } else { text.into_owned() }
+}
+
+fn refused(problem: &str) -> Failure {
+    Failure::Usage(format!("reading keys: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_place_of_a_file_is_not_shown() {
+        let (hex, base64) = ("6b".repeat(32), "a2".repeat(21) + "k=");
+        let whole = [format!("k1:{hex}"), format!("k1:{base64}"), format!("k1:{}", &hex[..40])];
+        let odd = hex[1..].to_owned();
+        for text in whole.iter().chain([&hex, &base64, &odd]) {
+            assert_eq!(shown(Path::new(text)), HIDDEN, "{text}");
+        }
+        for text in ["keys", "/etc/shop/session.keys", "nowhere/at/all"] {
+            assert_eq!(shown(Path::new(text)), text);
+        }
     }
 }

@@ -11,13 +11,24 @@ mod text;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::admin::Format;
 use self::failure::Failure;
+
+/// What holds for every command.
+const ALL: &str = "\
+Each command has examples in its --help. Where the sessions are may stand in DATABASE_URL.
+
+Exit codes:
+  0  done
+  1  it failed or was stopped, or something is wrong; with --format json standard output says what
+  2  wrong use, which standard error tells";
 
 /// SQL sessions for Rust services, wire-compatible with Rails.
 #[derive(Parser)]
-#[command(name = "sqlbypass", version)]
+#[command(name = "sqlbypass", version, after_help = ALL)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,7 +57,23 @@ enum Command {
 
 /// Exits with 0, with 1 when the command failed, and with 2 when it was not understood.
 fn main() -> ExitCode {
-    let result: Result<(), Failure> = match Cli::parse().command {
+    let given = command().try_get_matches().unwrap_or_else(|error| discreet(error).exit());
+    let format = format(&given);
+    let command = match Cli::from_arg_matches(&given) {
+        Ok(cli) => cli.command,
+        Err(error) => discreet(error).exit(),
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.tell(format);
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
         Command::Serve(options) => serve::run(options),
         Command::Create(options) => admin::create::run(&options),
         Command::Trim(options) => admin::trim::run(&options),
@@ -60,21 +87,47 @@ fn main() -> ExitCode {
         Command::Show(options) => admin::show::run(&options),
         Command::Doctor(options) => admin::doctor::run(&options),
         Command::Bench(options) => admin::bench::run(&options),
-        Command::Completions(options) => pages::completions(&options, Cli::command()),
-        Command::Man(options) => pages::man(&options, Cli::command()),
+        Command::Completions(options) => pages::completions(&options, self::command()),
+        Command::Man(options) => pages::man(&options, self::command()),
         Command::Decode(options) => text::decode(&options).map_err(Failure::from),
         Command::Encode(options) => text::encode(&options).map_err(Failure::from),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if let Some(problem) = failure.problem() {
-                complain(&problem);
-            }
-            failure.exit_code()
-        }
     }
 }
+
+/// The command line. `-5` is a number that is too small, and no option that nobody knows.
+fn command() -> clap::Command {
+    let signed = |arg: clap::Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    Cli::command().mut_subcommands(|command| command.mut_args(signed))
+}
+
+/// How whichever command was given is to answer.
+fn format(given: &ArgMatches) -> Format {
+    let format = given.subcommand().and_then(|(_, own)| own.try_get_one("format").ok().flatten());
+    format.copied().unwrap_or(Format::Text)
+}
+
+/// Without what it quotes, where that may be a URL with its password, a key, or a cookie's id, in the
+/// wrong place.
+fn discreet(mut error: clap::Error) -> clap::Error {
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => ContextKind::InvalidValue,
+    };
+    if let Some(ContextValue::String(text)) = error.get(kind)
+        && (text.contains(':') || text.len() >= SECRET)
+    {
+        error.insert(kind, ContextValue::String("(not shown)".into()));
+        error.remove(ContextKind::Suggested);
+    }
+    error
+}
+
+/// No id and no key is shorter.
+const SECRET: usize = 32;
 
 /// One line on standard error; unlike `eprintln!` it does not panic when nobody listens.
 fn complain(problem: &impl std::fmt::Display) {

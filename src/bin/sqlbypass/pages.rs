@@ -29,7 +29,7 @@ Examples:
   sqlbypass man | man -l -
   sqlbypass man --folder /usr/local/share/man/man1")]
 pub(crate) struct Man {
-    /// A folder that is there
+    /// The folder; it is made where it is missing
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -43,11 +43,15 @@ pub(crate) fn completions(options: &Completions, mut command: Command) -> Result
 
 /// Prints or writes manual pages.
 pub(crate) fn man(options: &Man, command: Command) -> Result<(), Failure> {
-    let failed = |fault: std::io::Error| {
-        Failure::Failed(Error::config("writing the manual", fault.to_string()))
-    };
+    let failed = |fault: std::io::Error| Error::config("writing the manual", fault.to_string());
     if let Some(folder) = &options.folder {
-        return clap_mangen::generate_to(command, folder).map_err(failed);
+        let written = std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(command, folder));
+        written.map_err(|fault| {
+            let problem = format!("{}: {fault}", folder.display());
+            Error::config("writing the manual", problem).advice("name a folder that can be written")
+        })?;
+        return print(&format!("wrote the pages of all commands into {}", folder.display()));
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(command).render(&mut text).map_err(failed)?;

@@ -25,7 +25,7 @@ const ENCODE_EXAMPLES: &str = r#"Examples:
 What `decode --typed` shows comes back as it was:
   sqlbypass decode --typed <data.txt | sqlbypass encode --typed"#;
 
-/// Shows the text of a data column, read from standard input, as JSON
+/// Show the text of a data column, read from standard input, as JSON
 #[derive(Args, Debug)]
 #[command(after_help = DECODE_EXAMPLES)]
 pub(crate) struct Decode {
@@ -33,7 +33,7 @@ pub(crate) struct Decode {
     options: Options,
 }
 
-/// Makes the text of a data column of the JSON on standard input
+/// Make the text of a data column of the JSON on standard input
 #[derive(Args, Debug)]
 #[command(after_help = ENCODE_EXAMPLES)]
 pub(crate) struct Encode {

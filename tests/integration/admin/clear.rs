@@ -11,7 +11,7 @@ async fn everything_goes_when_it_is_said(place: Place) {
     place.put(&rows).await;
     let output = place.run("clear").await;
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("--yes"));
+    assert!(said(&output).contains("say --yes to delete every session"), "{}", said(&output));
     assert_eq!(place.json("clear --dry-run").await["deleted"], 1_200);
     assert_eq!(place.count("TRUE").await, 1_200);
     let output = place.run("clear --yes --batch 500").await;

@@ -5,7 +5,11 @@ use sqlbypass::Maintenance as _;
 use super::place::{Place, said};
 use crate::promises::{new_id, works};
 
-crate::admin::everywhere!(it_makes_the_table_once, it_tells_the_sql_that_makes_it);
+crate::admin::everywhere!(
+    it_makes_the_table_once,
+    it_tells_the_sql_that_makes_it,
+    a_column_that_the_table_lacks_is_told,
+);
 
 async fn it_makes_the_table_once(place: Place) {
     for profile in ["rails", "tuned"] {
@@ -23,6 +27,18 @@ async fn it_makes_the_table_once(place: Place) {
         let id = new_id();
         crate::promises::insert(&store, &id, "x").await.unwrap();
         works(&store, &id).await;
+    }
+}
+
+async fn a_column_that_the_table_lacks_is_told(place: Place) {
+    assert_eq!(place.json("create").await["created"], true);
+    let create = "create --user-column user_id";
+    let lacks = place.json_of(1, create).await["error"].as_str().unwrap().to_owned();
+    assert!(lacks.contains("has no column user_id"), "{lacks}");
+    assert!(lacks.contains("create --add-user-column --user-column user_id --print"), "{lacks}");
+    place.sql("DROP TABLE sessions").await;
+    for created in [true, false] {
+        assert_eq!(place.json(create).await["created"], created);
     }
 }
 
@@ -53,6 +69,19 @@ async fn it_tells_the_sql_that_makes_it(place: Place) {
     let text = std::fs::read_to_string(file).unwrap();
     assert!(text.starts_with("class AddWebSessions < ActiveRecord::Migration"), "{text}");
     assert!(text.contains("drop_table 'sessions'"), "{text}");
+}
+
+/// Answers in JSON, like every other command.
+#[tokio::test]
+async fn programs_are_answered_too() {
+    let place = Place::sqlite().await.unwrap();
+    let statements = place.json("create --print").await["statements"].take();
+    let statements = statements.as_array().unwrap();
+    assert!(statements[0].as_str().unwrap().starts_with("CREATE TABLE"), "{statements:?}");
+    assert_eq!(place.json("create --migration a.sql").await["wrote"], "a.sql");
+    assert!(place.folder.path().join("a.sql").exists());
+    let answer = place.json_of(1, "create --migration a.sql").await;
+    assert!(answer["error"].as_str().unwrap().contains("a.sql"), "{answer}");
 }
 
 /// Ruby reads the migration.

@@ -7,6 +7,8 @@ mod create;
 mod cures;
 mod empty;
 mod encrypt;
+mod halfway;
+mod keys;
 mod long;
 mod look;
 mod missing;

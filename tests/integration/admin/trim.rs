@@ -17,6 +17,7 @@ crate::admin::everywhere!(
     the_environment_says_how_old,
     it_may_be_killed_and_run_again,
     ctrl_c_ends_it_between_batches,
+    ctrl_c_is_heard_while_it_rests,
     live_traffic_goes_on,
     a_session_that_is_used_meanwhile_stays,
     a_trimmer_trims_by_itself,
@@ -50,7 +51,7 @@ async fn what_is_old_goes_and_nothing_else(place: Place) {
     assert!(output.status.success());
     let said = said(&output);
     assert!(said.contains("deleted 300 of 500 sessions"), "{said}");
-    assert!(said.contains("note: created_at has no index, and this trim needs none"), "{said}");
+    assert!(said.contains("note: created_at has no index: this trim needs none"), "{said}");
     assert_eq!(place.count("TRUE").await, 200);
     place.sql("CREATE INDEX by_created ON sessions (created_at)").await;
     let report = place.json("trim --by created --days 1").await;
@@ -100,6 +101,19 @@ async fn ctrl_c_ends_it_between_batches(place: Place) {
     let deleted = report["deleted"].as_u64().unwrap();
     assert!((100..2_000).contains(&deleted) && deleted.is_multiple_of(20));
     assert_eq!(place.count("TRUE").await, 2_000 - deleted);
+}
+
+async fn ctrl_c_is_heard_while_it_rests(place: Place) {
+    fill(&place, 100, 0, 0).await;
+    let trim = "trim --batch 40 --pause 600000 --format json";
+    let child = place.start(trim, "TRUE", |left| left == 60).await;
+    signal(&child, "INT");
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output());
+    let output = ended.await.expect("it rests on").unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["ended"], &report["deleted"]), (&"stopped".into(), &40.into()));
+    assert_eq!(place.count("TRUE").await, 60);
 }
 
 async fn live_traffic_goes_on(place: Place) {
@@ -183,8 +197,10 @@ async fn a_trimmer_trims_by_itself(place: Place) {
 
 async fn time_is_up(place: Place) {
     fill(&place, 300, 0, 0).await;
-    let report = place.json("trim --batch 100 --pause 1200 --for 1s").await;
-    assert_eq!((&report["ended"], &report["deleted"]), (&"out_of_time".into(), &200.into()));
+    let begun = std::time::Instant::now();
+    let report = place.json("trim --batch 100 --pause 600000 --for 1s").await;
+    assert_eq!((&report["ended"], &report["deleted"]), (&"out_of_time".into(), &100.into()));
+    assert!((1..60).contains(&begun.elapsed().as_secs()));
 }
 
 /// A row that somebody holds keeps the first trimmer within its batch; the second one leaves.

@@ -53,6 +53,64 @@ async fn wrong_use_is_two_and_failure_is_one() {
     assert!(said(&output).contains("--print"), "{}", said(&output));
 }
 
+/// One object on standard output wherever a command fails, and nothing there where it was misused.
+#[tokio::test]
+async fn programs_are_told_what_failed() {
+    let place = Place::sqlite().await.unwrap();
+    for command in COMMANDS {
+        let more = match command {
+            "clear" => "--yes",
+            "convert" => "--to json",
+            "revoke" => "--user 1 --all",
+            "backfill" => "--user-column user_id",
+            "show" => "--row 1",
+            _ => "",
+        };
+        let nowhere = "--database postgres://app:sentinel@127.0.0.1:1/x --format json";
+        let output = program(&format!("{command} {more} {nowhere}")).output().await.unwrap();
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{command}: {told}");
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        // The doctor's answer is what it found.
+        if command != "doctor" {
+            let error = answer["error"].as_str().unwrap();
+            let line = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(line, format!("sqlbypass: {error}\n"), "{command}");
+        }
+        assert!(!told.contains("sentinel"), "{told}");
+    }
+    place.store().await.close().await.unwrap();
+    let answer = place.json_of(1, "show --row 999").await;
+    assert_eq!(answer, serde_json::json!({"error": "there is no such session"}));
+}
+
+#[tokio::test]
+async fn a_number_below_zero_is_a_wrong_number() {
+    for (arguments, told) in [
+        ("trim --days -5", "'-5' for '--days <DAYS>'"),
+        ("stats --days -5", "'-5' for '--days <DAYS>'"),
+        ("list --limit -1", "'-1' for '--limit <LIMIT>'"),
+        ("trim --share -20", "'-20' for '--share <PERCENT>'"),
+        ("trim --for -10", "write a whole number"),
+        ("bench --seconds -1", "'-1' for '--seconds <SECONDS>'"),
+    ] {
+        let output = program(arguments).args(["--database", "sqlite://none.db"]).output();
+        let output = output.await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(told), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_told_how_to_make() {
+    let place = Place::sqlite().await.unwrap();
+    for command in ["trim", "list"] {
+        let mut command = program(&format!("{command} --database sqlite://none.db"));
+        let output = command.current_dir(place.folder.path()).output().await.unwrap();
+        assert!(said(&output).contains("sqlbypass create"), "{}", said(&output));
+    }
+}
+
 #[tokio::test]
 async fn the_database_may_stand_in_the_environment() {
     let place = Place::sqlite().await.unwrap();
@@ -74,10 +132,11 @@ async fn shells_and_manuals_know_every_command() {
     }
     let page = said(&program("man").output().await.unwrap());
     assert!(page.contains(".TH sqlbypass 1"), "{page}");
-    let mut command = program("man --folder .");
-    assert!(command.current_dir(place.folder.path()).output().await.unwrap().status.success());
+    let mut command = program("man --folder share/man1");
+    let output = command.current_dir(place.folder.path()).output().await.unwrap();
+    assert_eq!(said(&output), "wrote the pages of all commands into share/man1\n");
     for name in COMMANDS {
-        let page = place.folder.path().join(format!("sqlbypass-{name}.1"));
+        let page = place.folder.path().join(format!("share/man1/sqlbypass-{name}.1"));
         assert!(std::fs::read_to_string(page).unwrap().contains("Examples"), "{name}");
     }
 }

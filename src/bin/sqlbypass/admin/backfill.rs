@@ -22,7 +22,7 @@ now and then where Rails writes too: its INSERTs leave the column empty, and are
 sessions are looked for. Stopped or killed, it can be run again. Where not one session names a user it
 writes nothing and exits with 1, and so it does for rows that it cannot read.";
 
-/// Fill the column of users from the data, beside live traffic
+/// Fill the column that --user-column names from the data, beside live traffic
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -57,10 +57,9 @@ async fn work(options: &Options) -> Result<(), Failure> {
     };
     let store = options.database.open_for(options.pace.dry_run).await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("filled", format)?;
+    let mut watcher = Watcher::changing("filled", options.pace.dry_run, format)?;
     let report = admin::backfill(&store, &backfill, watcher.watch()).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if backfill.dry_run { "would fill" } else { "filled" };

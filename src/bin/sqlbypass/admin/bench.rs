@@ -69,10 +69,9 @@ async fn work(options: &Options) -> Result<(), Failure> {
     };
     let format = options.database.format;
     let settings = options.database.for_a_service()?;
-    let mut watcher = Watcher::start("", format)?;
+    let mut watcher = Watcher::reading(format)?;
     let report = admin::bench(settings, &wanted, watcher.watch()).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     answer(format, &text(options, &report), &json(options, &report))?;
     check(report.ended)
 }

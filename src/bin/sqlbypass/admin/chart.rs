@@ -32,7 +32,7 @@ pub(super) fn draw(file: &Path, stats: &Stats) -> Result<(), Failure> {
     };
     drawn().map_err(|fault| {
         let problem = format!("{}: {fault}", file.display());
-        Failure::Failed(Error::config("drawing", problem))
+        Error::config("drawing", problem).into()
     })
 }
 

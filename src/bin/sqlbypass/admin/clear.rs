@@ -36,7 +36,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let asks = !(options.yes || options.pace.dry_run);
     if asks && !std::io::stdin().is_terminal() {
-        let problem = "clear deletes every session: say --yes, or --dry-run to count them";
+        let problem = "nobody is there to be asked: say --yes to delete every session, or --dry-run \
+                       to count them";
         return Err(Failure::Usage(problem.into()));
     }
     block_on(work(options, asks))
@@ -45,15 +46,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
     if asks && !is_wanted(store.count().await?) {
-        return Err(Failure::Usage("nothing was deleted".into()));
+        return Err(Failure::failed("nothing was deleted"));
     }
     let format = options.database.format;
-    let mut watcher = Watcher::start("deleted", format)?;
+    let mut watcher = Watcher::changing("deleted", options.pace.dry_run, format)?;
     let pace = options.pace.pace(&options.database);
     let clear = ClearOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::clear(&store, &clear, watcher.watch()).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if clear.dry_run { "would delete" } else { "deleted" };
@@ -64,9 +64,9 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
 }
 
 fn is_wanted(rows: Option<u64>) -> bool {
-    let rows = rows.map_or("all".to_owned(), |rows| rows.to_string());
+    let sessions = rows.map_or("all sessions".into(), |rows| counted(rows, "session"));
     let mut out = std::io::stderr();
-    let _ = write!(out, "Delete {rows} sessions? Type yes: ").and_then(|()| out.flush());
+    let _ = write!(out, "Delete {sessions}? Type yes: ").and_then(|()| out.flush());
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes"
 }

@@ -114,10 +114,10 @@ async fn work(
     convert: impl AsyncFnOnce(&AnyStore, &mut Watcher) -> Result<ConvertReport, Error>,
 ) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
-    let mut watcher = Watcher::start("converted", options.database.format)?;
+    let mut watcher =
+        Watcher::changing("converted", options.pace.dry_run, options.database.format)?;
     let report = convert(&store, &mut watcher).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     tell(options, &report)?;
     check(report.ended)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlbypass::{AnyBuilder, Error, Layout, Maintenance as _, Table};
 
 use super::database::Database;
-use super::output::{answer, print};
+use super::output::answer;
 use super::task::block_on;
 use crate::failure::Failure;
 
@@ -85,11 +85,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         true => builder.user_migration()?,
         false => builder.creation()?,
     };
+    let format = options.database.format;
     if options.print {
-        return print(&script(&statements));
+        return answer(format, &script(&statements), &json!({ "statements": statements }));
     }
     match &options.migration {
-        Some(file) => write(file, &statements, &undo(options, &table)),
+        Some(file) => {
+            write(file, &statements, &undo(options, &table))?;
+            let (name, text) = (file.display().to_string(), format!("wrote {}", file.display()));
+            answer(format, &text, &json!({ "wrote": name }))
+        }
         None if options.add_user_column => {
             let problem = "a table in use is yours to change: say --print, or --migration FILE";
             Err(Failure::Usage(problem.into()))
@@ -114,7 +119,18 @@ async fn make(options: &Options, builder: AnyBuilder) -> Result<(), Failure> {
     // Lazily: with `create` it would make the table while opening, and not say so.
     let store = builder.create(true).lazy(true).open().await?;
     let created = store.create().await?;
+    let table = options.database.table()?;
+    let lacks = match table.user() {
+        Some(column) if !store.inspect().await?.user => Some(column),
+        _ => None,
+    };
     store.close().await?;
+    if let Some(column) = lacks {
+        return Err(Failure::failed(format!(
+            "the table is there already and has no column {column}: sqlbypass create \
+             --add-user-column --user-column {column} --print shows the SQL that adds it"
+        )));
+    }
     let text = if created { "created the table" } else { "the table is there already" };
     answer(options.database.format, text, &json!({"created": created}))
 }
@@ -133,11 +149,10 @@ fn write(file: &Path, statements: &[String], undo: &str) -> Result<(), Failure> 
         .create_new(true)
         .open(file)
         .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|fault| {
+    Ok(written.map_err(|fault| {
         Error::config(doing, format!("{}: {fault}", file.display()))
             .advice("name a new file in a folder that can be written")
-    })?;
-    print(&format!("wrote {}", file.display()))
+    })?)
 }
 
 /// A migration of Rails that runs the statements.

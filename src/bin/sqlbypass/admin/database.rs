@@ -40,7 +40,7 @@ pub(crate) struct Database {
     pub(super) serializer: Serializer,
     #[command(flatten)]
     keys: KeyOptions,
-    /// How to answer
+    /// How to answer; json is one object on standard output, {"error": "…"} where the command failed
     #[arg(long, value_enum, default_value = "text")]
     pub(super) format: Format,
 }
@@ -89,6 +89,7 @@ impl Database {
     }
 
     fn builder_for(&self, look: bool) -> Result<AnyBuilder, Failure> {
+        self.keys()?; // Wrong keys are wrong use, also where none are needed.
         let url = &*self.database;
         let builder = match self.is_sqlite() {
             // A file that is walked over once is not worth the memory that maps it.
@@ -108,6 +109,7 @@ impl Database {
 
     /// Settings as a service has them.
     pub(super) fn for_a_service(&self) -> Result<AnyBuilder, Failure> {
+        self.keys()?;
         Ok(AnyStore::url(&self.database).map_err(Failure::usage)?.deadline(DEADLINE))
     }
 

@@ -48,7 +48,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     // Lazily: a table that is missing is a finding.
     let store = options.database.looking()?.lazy(true).open().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("", format)?;
+    let mut watcher = Watcher::reading(format)?;
     let wanted = DoctorOptions {
         codec: Some(options.database.codec()?),
         rows: !options.no_rows,
@@ -57,8 +57,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
         ..DoctorOptions::default()
     };
     let found = admin::doctor(&store, &wanted, watcher.watch()).await;
-    watcher.end();
-    let (found, ended) = found?;
+    let (found, ended) = watcher.end(found)?;
     store.close().await?;
     let findings: Vec<_> = found
         .iter()

@@ -9,7 +9,7 @@ use sqlbypass::admin::{self, ListOptions, Listed, RowName, UserSession};
 
 use super::database::Database;
 use super::output::{answer, note, warn};
-use super::task::{Watcher, block_on, check};
+use super::task::{Watcher, block_on};
 use super::time::{bytes, or_dash, rfc3339};
 use super::users::{self, UserKey};
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let codec = options.database.codec()?;
     let store = options.database.look().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("", format)?;
+    let mut watcher = Watcher::reading(format)?;
     let listed = match &options.user {
         Some(user) => of_user(&store, options, user, &mut watcher).await,
         None => {
@@ -67,8 +67,11 @@ async fn work(options: &Options) -> Result<(), Failure> {
             listed.map(|listed| (lines(listed), None)).map_err(Failure::from)
         }
     };
-    watcher.end();
-    let (mut listed, unreadable): (Vec<Line>, Option<u64>) = listed?;
+    let is_stopped = watcher.is_stopped();
+    let (mut listed, unreadable): (Vec<Line>, Option<u64>) = watcher.end(listed)?;
+    if is_stopped {
+        return Err(Failure::failed("stopped before every row was looked at"));
+    }
     let more = listed.len() > options.limit;
     listed.truncate(options.limit);
     store.close().await?;
@@ -97,7 +100,6 @@ async fn of_user(
 ) -> Result<(Vec<Line>, Option<u64>), Failure> {
     let wanted = options.key.options(user, &options.database, options.scan)?;
     let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
-    check(found.ended)?;
     let sessions = found.sessions.into_iter();
     Ok((sessions.map(|session| Line::of_user(session, user)).collect(), Some(found.unreadable)))
 }

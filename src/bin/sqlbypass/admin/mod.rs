@@ -18,3 +18,5 @@ mod time;
 pub(crate) mod trim;
 pub(crate) mod upgrade;
 mod users;
+
+pub(crate) use self::database::Format;

@@ -86,10 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
-    let mut watcher = Watcher::start("revoked", options.database.format)?;
+    let mut watcher = Watcher::changing("revoked", options.pace.dry_run, options.database.format)?;
     let report = revoke(&store, options, user, &mut watcher).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     tell(options, &report)?;
     if report.missing {

@@ -53,8 +53,7 @@ async fn work(options: &Options, which: &Which) -> Result<(), Failure> {
     let shown = admin::show(&store, which, codec, options.reveal).await?;
     store.close().await?;
     let Some(shown) = shown else {
-        crate::complain(&"there is no such session");
-        return Err(Failure::Told);
+        return Err(Failure::failed("there is no such session"));
     };
     let json = json!({
         "row": shown.row.map(|row| row.to_string()),

@@ -9,7 +9,7 @@ use sqlbypass::admin::{self, Stats, StatsOptions};
 
 use super::chart;
 use super::database::Database;
-use super::output::{answer, counted, print};
+use super::output::{answer, counted};
 use super::task::{Watcher, block_on, check, ending};
 use super::time::{bytes, day};
 use crate::failure::Failure;
@@ -48,20 +48,18 @@ async fn work(options: &Options) -> Result<(), Failure> {
     options.database.keys()?;
     let store = options.database.look().await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("", format)?;
+    let mut watcher = Watcher::reading(format)?;
     let idle_for = Duration::from_secs(u64::from(options.days) * 86_400);
     let wanted = StatsOptions { idle_for, ..StatsOptions::default() };
     let stats = admin::stats(&store, &wanted, watcher.watch()).await;
-    watcher.end();
-    let stats = stats?;
+    let stats = watcher.end(stats)?;
     store.close().await?;
-    answer(format, &text(options, &stats), &json(options, &stats))?;
+    let mut text = text(options, &stats);
     if let Some(file) = &options.svg {
         chart::draw(file, &stats)?;
-        if format == super::database::Format::Text {
-            print(&format!("wrote {}", file.display()))?;
-        }
+        text.push_str(&format!("\nwrote {}", file.display()));
     }
+    answer(format, &text, &json(options, &stats))?;
     check(stats.ended)
 }
 

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value as Json};
 use sqlbypass::Error;
 use sqlbypass::admin::{Ended, Pace, Progress};
 
 use super::database::{Database, Format};
+use super::output::counted;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
@@ -29,14 +31,14 @@ pub(crate) struct PaceOptions {
     /// SQLite, where all who write wait for it
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: Option<u32>,
-    /// The part of the time in which rows are changed; the rest belongs to the service. 100 where
-    /// there is none: four times as fast
+    /// The part of the time in which rows are changed, which waiting for others' locks is part of; the
+    /// rest belongs to the service. 100 where there is none: four times as fast
     #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100))]
     share: u32,
     /// Rest between two batches at least so long, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pause: u64,
-    /// Stop after this time: 90s, 10m, 2h
+    /// Stop after this time: 90s, 10m, 2h, 1d, or a number of seconds
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     at_most: Option<Duration>,
     /// Change nothing; say what would be done
@@ -57,6 +59,8 @@ impl PaceOptions {
     }
 }
 
+const DURATION: &str = "write a whole number with s, m, h or d, or one of seconds";
+
 /// Reads `90s`, `10m`, `2h`, `1d`, or a number of seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -66,9 +70,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60,
         "h" => 3_600,
         "d" => 86_400,
-        _ => return Err("write a number with s, m, h or d".into()),
+        _ => return Err(DURATION.into()),
     };
-    let number: u64 = number.parse().map_err(|_| "write a number with s, m, h or d")?;
+    let number: u64 = number.parse().map_err(|_| DURATION)?;
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
@@ -83,39 +87,60 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 pub(super) struct Watcher {
     /// What becomes of a row, for instance "deleted"; empty where rows are only read.
     verb: &'static str,
+    dry_run: bool,
     format: Format,
     stop: Arc<AtomicBool>,
     bar: Option<ProgressBar>,
-    last: Instant,
+    /// What the task told last.
+    told: Option<Progress>,
+    /// When a line was written last, and of what.
+    line: (Instant, Option<Progress>),
 }
 
 impl Watcher {
-    /// Listens from now on. The first signal stops the task between two batches, a second one ends
-    /// the program at once.
-    pub(super) fn start(verb: &'static str, format: Format) -> Result<Self, Failure> {
+    /// Listens from now on, for a task that does this to rows. The first signal stops the task between
+    /// two batches, a second one ends the program at once.
+    pub(super) fn changing(
+        verb: &'static str,
+        dry_run: bool,
+        format: Format,
+    ) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut signals = Signals::listen()?;
-        let flag = Arc::clone(&stop);
+        let bar = std::io::stderr().is_terminal().then(bar);
+        let (flag, shown) = (Arc::clone(&stop), bar.clone());
         tokio::spawn(async move {
             signals.next().await;
             flag.store(true, Ordering::Relaxed);
-            crate::complain(&"stopping after this batch; once more ends it at once");
+            let tell = || crate::complain(&"stopping after this batch; once more ends it at once");
+            shown.map_or_else(tell, |bar| bar.suspend(tell));
             signals.next().await;
             std::process::exit(INTERRUPTED);
         });
-        let bar = std::io::stderr().is_terminal().then(bar);
-        Ok(Self { verb, format, stop, bar, last: Instant::now() })
+        let (told, line) = (None, (Instant::now(), None));
+        Ok(Self { verb, dry_run, format, stop, bar, told, line })
+    }
+
+    /// The same for a task that changes nothing.
+    pub(super) fn reading(format: Format) -> Result<Self, Failure> {
+        Self::changing("", false, format)
     }
 
     /// For the task.
     pub(super) fn watch(&mut self) -> impl FnMut(&Progress) -> ControlFlow<()> + Send + '_ {
         |progress| {
+            self.told = Some(*progress);
             self.show(progress);
             match self.stop.load(Ordering::Relaxed) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
         }
+    }
+
+    /// Whether the task was told to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn show(&mut self, progress: &Progress) {
@@ -125,37 +150,62 @@ impl Watcher {
                 bar.set_length(total.max(seen));
             }
             bar.set_position(seen);
-            bar.set_message(self.told(changed));
+            bar.set_message(self.words(changed));
             return;
         }
-        if self.last.elapsed() < LINE_EVERY {
+        // A task that rests has nothing new to say.
+        if self.line.0.elapsed() < LINE_EVERY || self.line.1 == Some(*progress) {
             return;
         }
-        self.last = Instant::now();
+        self.line = (Instant::now(), Some(*progress));
         let line = match (self.format, total) {
-            (Format::Json, _) => {
-                serde_json::json!({"seen": seen, "changed": changed, "total": total}).to_string()
-            }
+            (Format::Json, _) => Json::from(known(progress)).to_string(),
             (Format::Text, Some(total)) => {
                 let percent = (seen.min(total) * 100).checked_div(total).unwrap_or(100);
-                format!("{percent} % ({seen} of {total} rows{})", self.told(changed))
+                format!("{percent} % ({seen} of {total} rows{})", self.words(changed))
             }
-            (Format::Text, None) => format!("{seen} rows{}", self.told(changed)),
+            (Format::Text, None) => format!("{seen} rows{}", self.words(changed)),
         };
         // Nobody may listen.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 
-    fn told(&self, changed: u64) -> String {
-        if self.verb.is_empty() { String::new() } else { format!(", {changed} {}", self.verb) }
-    }
-
-    /// Takes the bar away.
-    pub(super) fn end(self) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
+    fn words(&self, changed: u64) -> String {
+        match (self.verb, self.dry_run) {
+            ("", _) => String::new(),
+            (verb, false) => format!(", {changed} {verb}"),
+            (verb, true) => format!(", {changed} to be {verb}"),
         }
     }
+
+    /// Takes the bar away. Of a task that failed it says how far that had come.
+    pub(super) fn end<T>(self, result: Result<T, impl Into<Failure>>) -> Result<T, Failure> {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        result.map_err(|failure| match (failure.into(), self.told) {
+            (Failure::Failed(problem, _), Some(told)) if !self.verb.is_empty() => {
+                Failure::Failed(problem + &self.before(&told), known(&told))
+            }
+            (failure, _) => failure,
+        })
+    }
+
+    /// What is done although the task failed.
+    fn before(&self, told: &Progress) -> String {
+        if self.dry_run || told.changed == 0 {
+            return String::new();
+        }
+        let rows = counted(told.changed, "session");
+        format!("; {rows} {} before the batch that failed, run it again to go on", self.verb)
+    }
+}
+
+/// A progress for programs.
+fn known(progress: &Progress) -> Map<String, Json> {
+    let Progress { seen, changed, total } = *progress;
+    let values = [("seen", seen.into()), ("changed", changed.into()), ("total", total.into())];
+    values.into_iter().map(|(name, value): (&str, Json)| (name.to_owned(), value)).collect()
 }
 
 fn bar() -> ProgressBar {

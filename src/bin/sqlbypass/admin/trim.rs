@@ -66,16 +66,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Failure> {
     let store = options.database.open_for(trim.dry_run).await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("deleted", format)?;
+    let mut watcher = Watcher::changing("deleted", trim.dry_run, format)?;
     let report = admin::trim(&store, trim, watcher.watch()).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     if report.lacks_created_index {
-        note(
-            "created_at has no index, and this trim needs none, since it goes by the primary key; Rails' \
-             own trim reads the whole table for each batch",
-        );
+        note("created_at has no index: this trim needs none, Rails' own reads the whole table");
     }
     let (words, word) = ending(report.ended);
     let verb = if trim.dry_run { "would delete" } else { "deleted" };

@@ -35,12 +35,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
     let format = options.database.format;
-    let mut watcher = Watcher::start("secured", format)?;
+    let mut watcher = Watcher::changing("secured", options.pace.dry_run, format)?;
     let pace = options.pace.pace(&options.database);
     let upgrade = UpgradeOptions { pace, dry_run: options.pace.dry_run };
     let report = admin::upgrade(&store, &upgrade, watcher.watch()).await;
-    watcher.end();
-    let report = report?;
+    let report = watcher.end(report)?;
     store.close().await?;
     let (words, word) = ending(report.ended);
     let verb = if upgrade.dry_run { "would secure" } else { "secured" };

@@ -10,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use sqlbypass::{Error, Result};
 use tokio::net::TcpListener;
 
 use super::answer::Answer;
+use crate::failure::Failure;
 use crate::signals::Signals;
 
 /// The longest that a client may take for a request's head, and that a connection may idle.
@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on an address such as `127.0.0.1:3000`.
-pub(super) async fn bind(address: &str) -> Result<TcpListener> {
+pub(super) async fn bind(address: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|fault| {
         let advice = match fault.kind() {
             ErrorKind::AddrInUse => {
@@ -34,7 +34,11 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener> {
             ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
             _ => "write --listen as ADDRESS:PORT with an address of this machine",
         };
-        Error::config("listening", format!("{address}: {fault}; {advice}"))
+        let problem = format!("listening: {address}: {fault}; {advice}");
+        match fault.kind() {
+            ErrorKind::InvalidInput => Failure::Usage(problem),
+            _ => Failure::failed(problem),
+        }
     })
 }
 

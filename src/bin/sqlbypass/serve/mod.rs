@@ -22,6 +22,10 @@ use crate::signals::Signals;
 
 /// What `--help` says of the API; the whole is in `api.rs`.
 const API: &str = "\
+Examples:
+  sqlbypass serve
+  sqlbypass serve --listen 127.0.0.1:0 --database postgres://app@db/shop
+
 The JSON API, with the session's cookie:
   GET    /api/session         the session's values      200
   PUT    /api/session/{key}   the JSON body is a value  204
@@ -65,10 +69,10 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let codec = options.keys.codec(options.serializer)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|fault| Error::config("starting the service", fault.to_string()))?;
-    Ok(runtime.block_on(serve(options, codec))?)
+    runtime.block_on(serve(options, codec))
 }
 
-async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<()> {
+async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<(), Failure> {
     // Heard from here on, so that a signal right after the ready line is not lost.
     let signals = Signals::listen()?;
     let listener = listener::bind(&options.listen).await?;
@@ -77,26 +81,28 @@ async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<()> {
     let layer = SessionLayer::new(manager).cookie(options.cookie_name)?.report(true);
     announce(&listener)?;
     listener::serve(listener, service::service(&layer), signals).await;
-    store.close().await
+    Ok(store.close().await?)
 }
 
 /// Opens the database and makes what is missing, unless a SQLite URL names a mode of its own.
-async fn open(url: &str) -> Result<AnyStore> {
+async fn open(url: &str) -> Result<AnyStore, Failure> {
     let is_file = url.starts_with("sqlite:");
+    // A server's URL holds a password.
+    let shown = if is_file { format!(" {url}") } else { String::new() };
+    let told =
+        |error: &Error, advice| format!("starting the service: --database{shown}: {error}{advice}");
     let names_mode =
         is_file && url.split_once('?').is_some_and(|(_, query)| query.contains("mode="));
-    let open = async { AnyStore::url(url)?.create(!names_mode).open().await };
-    open.await.map_err(|error: Error| {
+    let store = AnyStore::url(url).map_err(|error| Failure::Usage(told(&error, "")))?;
+    store.create(!names_mode).open().await.map_err(|error| {
         let is_place = is_file && (error.is_unavailable() || error.is_read_only());
         let advice = if is_place { "; its folder has to exist and to be writable" } else { "" };
-        // A server's URL holds a password.
-        let shown = if is_file { format!(" {url}") } else { String::new() };
-        Error::config("starting the service", format!("--database{shown}: {error}{advice}"))
+        Failure::failed(told(&error, advice))
     })
 }
 
 /// Tells whoever started the service that it is ready, and where.
-fn announce(listener: &tokio::net::TcpListener) -> Result<()> {
+fn announce(listener: &tokio::net::TcpListener) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|fault| Error::config("starting the service", fault.to_string()))?;
