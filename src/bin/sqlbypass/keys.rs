@@ -9,6 +9,7 @@ use clap::Args;
 use sqlbypass::{Codec, Encrypted, Keys, Plain, Serializer};
 use zeroize::Zeroizing;
 
+use crate::admin::output::warn;
 use crate::failure::Failure;
 
 /// Larger files hold no keys.
@@ -69,13 +70,14 @@ fn from_file(path: &Path) -> Result<Keys, Failure> {
         let advice = if name == HIDDEN { "; it takes a file's name, never the keys" } else { "" };
         refused(&format!("{name} cannot be read: {fault}{advice}"))
     })?;
-    parsed(&text, &name)
+    let keys = parsed(&text, &name)?;
+    warn_if_open_to_others(path);
+    Ok(keys)
 }
 
 /// A file, a pipe or a device, up to its end; what is wiped is never moved.
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut file = File::open(path)?;
-    warn_if_open_to_others(path, &file);
     // One byte more tells that it goes on.
     let mut bytes = Zeroizing::new(vec![0; MAX_FILE + 1]);
     let mut length = 0;
@@ -97,20 +99,19 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
 
 /// A pipe or a device is as private as whoever made it.
 #[cfg(unix)]
-fn warn_if_open_to_others(path: &Path, file: &File) {
+fn warn_if_open_to_others(path: &Path) {
     use std::os::unix::fs::MetadataExt as _;
 
-    let mode = file.metadata().map_or(0, |file| if file.is_file() { file.mode() } else { 0 });
+    let file = std::fs::metadata(path).ok().filter(|file| file.is_file());
+    let mode = file.map_or(0, |file| file.mode() & 0o777);
     if mode & 0o077 != 0 {
-        let (name, mode) = (path.display(), mode & 0o777);
-        crate::complain(&format_args!(
-            "warning: {name} is open to others than its owner (mode {mode:03o}): chmod 600 {name}"
-        ));
+        let name = path.display();
+        warn(&format!("{name} is open to others than its owner (mode {mode:03o}): chmod 600"));
     }
 }
 
 #[cfg(not(unix))]
-fn warn_if_open_to_others(_: &Path, _: &File) {}
+fn warn_if_open_to_others(_: &Path) {}
 
 fn parsed(text: &str, name: &str) -> Result<Keys, Failure> {
     Keys::parse(text).map_err(|fault| Failure::Usage(format!("{name}: {fault}")))

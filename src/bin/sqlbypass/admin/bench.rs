@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use sqlbypass::Layout;
-use sqlbypass::admin::{self, BenchLine, BenchOptions, BenchReport, Latency, Load};
+use sqlbypass::admin::{self, BenchLine, BenchOptions, BenchReport, Ended, Latency, Load};
 
 use super::create::Profile;
 use super::database::Database;
@@ -78,17 +78,10 @@ async fn work(options: &Options) -> Result<(), Failure> {
 
 fn text(options: &Options, report: &BenchReport) -> String {
     let trip = &report.round_trip;
+    let stopped = if report.ended == Ended::Stopped { "; stopped half-way" } else { "" };
     let mut text = format!(
-        "{} rows of {} bytes{}\n\n{:<6} {:>6} {:>10} {:>9} {:>9} {:>9}\n",
-        options.rows,
-        options.bytes,
-        ending(report.ended).0,
-        "",
-        "tasks",
-        "per second",
-        "p50 ms",
-        "p99 ms",
-        "p99.9 ms",
+        "{} rows of {} bytes{stopped}\n\n{:<6} {:>6} {:>10} {:>9} {:>9} {:>9}\n",
+        options.rows, options.bytes, "", "tasks", "per second", "p50 ms", "p99 ms", "p99.9 ms",
     );
     text += &line("trip", 1, 1.0 / trip.p50.as_secs_f64().max(1e-9), trip);
     for BenchLine { load, tasks, per_second, latency, .. } in &report.lines {

@@ -27,7 +27,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// A line of warning on standard error.
-pub(super) fn warn(text: &str) {
+pub(crate) fn warn(text: &str) {
     crate::complain(&format_args!("warning: {text}"));
 }
 
