@@ -14,11 +14,15 @@ cd "$(dirname "$0")/.."
 
 fuzz() {
   command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked --quiet
-  for target in base64 encrypted json marshal_read marshal_write marshal_splice; do
+  # Short inputs where each byte is worth a value or an operation.
+  for target in base64:4096 convert:4096 cookie:4096 encrypted:4096 json:4096 marshal_read:4096 \
+    marshal_splice:4096 marshal_write:400 rails:4096 store:300 tower:4096 url:2048; do
+    name=${target%:*}
     found=$(mktemp -d)
+    echo "fuzzing $name"
     # New inputs go to a folder of their own: the committed corpus is small on purpose.
-    cargo +nightly fuzz run "$target" "$found" "fuzz/corpus/$target" -- \
-      -max_total_time="${SECONDS_EACH:-600}" -max_len=4096 -print_final_stats=1 2>&1 | tail -8
+    cargo +nightly fuzz run "$name" "$found" "fuzz/corpus/$name" -- \
+      -max_total_time="${SECONDS_EACH:-600}" -max_len="${target#*:}" -print_final_stats=1 2>&1 | tail -8
     rm -rf "$found"
   done
 }

@@ -122,6 +122,10 @@ impl Domain {
             Self::Among(domains) => domains.iter().map(|domain| &**domain).find(|domain| {
                 let bare = domain.strip_prefix('.').unwrap_or(domain);
                 let Some(at) = host.len().checked_sub(bare.len()) else { return false };
+                // A dot alone is no domain of any host's, and none of an unknown host's.
+                if bare.is_empty() {
+                    return false;
+                }
                 host.get(at..).is_some_and(|end| end.eq_ignore_ascii_case(bare))
                     && (at == 0 || host.as_bytes()[at - 1] == b'.')
             }),
@@ -206,7 +210,7 @@ mod tests {
     #[test]
     fn of_a_list_the_first_that_the_host_ends_in_counts() {
         let list = Domain::Among(
-            ["example.com", ".example.org", "sub.example.org"].map(Box::from).to_vec().into(),
+            [".", "example.com", ".example.org", "sub.example.org"].map(Box::from).to_vec().into(),
         );
         for (host, domain) in [
             ("example.com", Some("example.com")),
@@ -216,6 +220,7 @@ mod tests {
             ("sub.example.org", Some(".example.org")),
             ("example.net", None),
             ("com", None),
+            ("example.net.", None),
             ("é.example.com", Some("example.com")),
             ("", None),
         ] {

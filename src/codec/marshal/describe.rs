@@ -78,16 +78,16 @@ impl Describer {
             Head::Regexp(source, options) => regexp(source, options),
             Head::Array(count) => {
                 let items = (0..count).map(|_| self.value(reader)).collect::<Read<Vec<Json>>>()?;
-                object(json!({"t": "array", "v": items}))
+                nested("array", [("v", items.into())])
             }
             Head::Hash(count, default) => self.hash(reader, item, count, default)?,
             Head::Object(class, count) => self.object(reader, class, count)?,
             Head::Struct(class, count) => {
                 let members = self.named(reader, count)?;
-                object(json!({"t": "struct", "class": name(class), "v": members}))
+                nested("struct", [("class", name(class).into()), ("v", members.into())])
             }
             Head::Marshaled(class) => {
-                object(json!({"t": "umarshal", "class": name(class), "v": self.value(reader)?}))
+                nested("umarshal", [("class", name(class).into()), ("v", self.value(reader)?)])
             }
             Head::Dumped(class, dump) => return self.dumped(reader, item, class, dump),
             Head::Class(class) => object(json!({"t": "class", "v": lossy(class)})),
@@ -126,7 +126,8 @@ impl Describer {
                 _ => entries.push((key, value)),
             }
         }
-        let mut described = object(json!({"t": "hash", "v": entries}));
+        let entries = entries.into_iter().map(|(key, value)| Json::Array(vec![key, value]));
+        let mut described = nested("hash", [("v", entries.collect())]);
         if default {
             described.insert("default".into(), self.value(reader)?);
         }
@@ -156,32 +157,36 @@ impl Describer {
         class: TextRef<'a>,
         count: usize,
     ) -> Read<Map<String, Json>> {
-        let fields = self.named(reader, count)?;
-        let field = |wanted: &str| {
-            fields.iter().find(|field| field[0] == wanted).map(|field| field[1].clone())
-        };
-        let variables: Vec<&Json> = fields.iter().filter(|field| is_variable(&field[0])).collect();
+        let mut fields = self.named(reader, count)?;
+        let place = |wanted: &str| fields.iter().position(|field| field[0] == wanted);
         if class.bytes == b"Range"
             && let (Some(begin), Some(end), Some(excl)) =
-                (field("begin"), field("end"), field("excl"))
+                (place("begin"), place("end"), place("excl"))
         {
-            let excl = excl["v"].clone();
-            return Ok(object(json!({"t": "range", "begin": begin, "end": end, "excl": excl})));
+            let mut take = |place: usize| fields[place][1].take();
+            let excl = take(excl)["v"].take();
+            let ends = [("begin", take(begin)), ("end", take(end)), ("excl", excl)];
+            return Ok(nested("range", ends));
         }
-        if let (Some(message), Some(backtrace)) = (field("mesg"), field("bt")) {
-            let lines = |lines: &Vec<Json>| lines.iter().map(readable).collect();
-            let mut described = object(json!({
-                "t": "exception",
-                "class": name(class),
-                "message": readable(&message),
-                "backtrace": backtrace["v"].as_array().map_or(Json::Null, lines),
-            }));
-            if !variables.is_empty() {
-                described.insert("iv".into(), json!(variables));
+        let exception = match (place("mesg"), place("bt")) {
+            (Some(message), Some(backtrace)) => {
+                let lines = |lines: &Vec<Json>| lines.iter().map(readable).collect();
+                let lines = fields[backtrace][1]["v"].as_array().map_or(Json::Null, lines);
+                Some((readable(&fields[message][1]), lines))
             }
-            return Ok(described);
+            _ => None,
+        };
+        fields.retain(|field| is_variable(&field[0]));
+        let class = ("class", name(class).into());
+        let Some((message, backtrace)) = exception else {
+            return Ok(nested("object", [class, ("iv", fields.into())]));
+        };
+        let mut described =
+            nested("exception", [class, ("message", message), ("backtrace", backtrace)]);
+        if !fields.is_empty() {
+            described.insert("iv".into(), fields.into());
         }
-        Ok(object(json!({"t": "object", "class": name(class), "iv": variables})))
+        Ok(described)
     }
 
     fn dumped<'a>(
@@ -194,7 +199,7 @@ impl Describer {
         let mut variables = Vec::new();
         if class.bytes == b"Time" {
             let moment = moment::read(reader, item, dump.bytes, |reader, variable| {
-                variables.push(json!([name(variable), self.value(reader)?]));
+                variables.push(pair(variable, self.value(reader)?));
                 Ok(())
             })?;
             if let Some(moment) = moment {
@@ -211,7 +216,7 @@ impl Describer {
         if !variables.is_empty() {
             described.insert("iv".into(), variables.into());
         }
-        Ok(object(json!({"t": "udef", "class": name(class), "dump": described})))
+        Ok(nested("udef", [("class", name(class).into()), ("dump", described.into())]))
     }
 
     fn variables<'a>(&mut self, reader: &mut Reader<'a>, item: &mut Item<'a>) -> Read<Vec<Json>> {
@@ -219,7 +224,7 @@ impl Describer {
         reader.variables(item, |reader, variable| {
             // Ruby cannot see one without an `@`.
             if variable.bytes.starts_with(b"@") {
-                variables.push(json!([name(variable), self.value(reader)?]));
+                variables.push(pair(variable, self.value(reader)?));
                 return Ok(());
             }
             reader.skip(1)
@@ -230,8 +235,8 @@ impl Describer {
     fn named(&mut self, reader: &mut Reader<'_>, count: usize) -> Read<Vec<Json>> {
         (0..count)
             .map(|_| {
-                let field = name(reader.name()?);
-                Ok(json!([field, self.value(reader)?]))
+                let field = reader.name()?;
+                Ok(pair(field, self.value(reader)?))
             })
             .collect()
     }
@@ -262,6 +267,16 @@ fn object(json: Json) -> Map<String, Json> {
         Json::Object(fields) => fields,
         _ => Map::new(),
     }
+}
+
+/// What holds other descriptions, which go in as they are: `json!` copies them, at each level anew.
+fn nested<const N: usize>(kind: &str, fields: [(&str, Json); N]) -> Map<String, Json> {
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    [("t".to_owned(), kind.into())].into_iter().chain(fields).collect()
+}
+
+fn pair(key: TextRef<'_>, value: Json) -> Json {
+    Json::Array(vec![name(key).into(), value])
 }
 
 /// The text of a described string, also of one without an encoding.

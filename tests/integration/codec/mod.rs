@@ -5,8 +5,6 @@ mod base64;
 mod command;
 mod counts;
 mod fixtures;
-mod fuzz;
-mod fuzzed;
 mod interpreter;
 mod json;
 mod marshal;
