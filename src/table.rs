@@ -265,6 +265,10 @@ fn named<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 fn checked(name: String) -> Result<String> {
+    // A URL in the wrong place may hold a password, and names are told.
+    if name.contains("://") {
+        return Err(Error::config("naming a table or a column", "the name is a URL"));
+    }
     if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
         return Err(Error::config(
             "naming a table or a column",
@@ -281,7 +285,7 @@ mod tests {
     #[test]
     fn odd_names_are_taken_and_impossible_ones_refused() {
         assert!(Table::new("we\"ird ta`ble").is_ok());
-        for name in ["", "a.", ".b", "nul\0"] {
+        for name in ["", "a.", ".b", "nul\0", "postgres://ada:pw@db/shop"] {
             assert!(Table::new(name).unwrap_err().is_config());
         }
         assert!(Table::default().data_column("x".repeat(64)).is_err());

@@ -1,7 +1,7 @@
 //! Backfill: the column of users is filled from the data.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -50,8 +50,9 @@ pub struct BackfillReport {
     pub filled: u64,
     /// Those of them that name a user now; the others name nobody.
     pub named: u64,
-    /// Those that named a user before, and name nobody now.
-    pub cleared: u64,
+    /// Rows that the column names a user for while their data name nobody. They keep the name: whoever
+    /// looks for that user's sessions reads them, and the data decide.
+    pub kept: u64,
     /// Rows that were left as they are since not one in the whole table names a user: the function, or
     /// the codec, may be the wrong one.
     pub doubtful: u64,
@@ -70,7 +71,7 @@ pub struct BackfillReport {
 
 /// Fills the column of users from the data, in guarded batches beside live traffic: a row is written
 /// only while it holds the data that was read. Times are left alone. Nothing is written before a row was
-/// met that names a user.
+/// met that names a user, and no name is taken away.
 ///
 /// First let every service that writes to the table have the function and name the column, and then
 /// fill it. It can be stopped and run again, and be run now and then for the rows that Rails has
@@ -95,8 +96,7 @@ pub async fn backfill<S: Maintenance>(
     if let Some(report) = doubt(store, options, &mut watch).await? {
         return Ok(report);
     }
-    let left = |time: Duration| time.saturating_sub(begun.elapsed());
-    let pace = Pace { at_most: options.pace.at_most.map(left), ..options.pace.clone() };
+    let pace = options.pace.since(begun);
     let mut report = BackfillReport::default();
     let mut walk = match options.recheck {
         true => Walk::start(store, &pace, true, watch).await?,
@@ -107,6 +107,7 @@ pub async fn backfill<S: Maintenance>(
         for row in rows {
             match options.named(row) {
                 Some(name) if name.owner == name.before => report.already += 1,
+                Some(name) if name.clears() => report.kept += 1,
                 Some(name) => named.push(name),
                 None => report.unreadable += 1,
             }
@@ -122,6 +123,14 @@ pub async fn backfill<S: Maintenance>(
     Ok(BackfillReport { seen: progress.seen, ended, ..report })
 }
 
+fn foreign(rows: u64) -> Error {
+    let problem =
+        format!("the column says otherwise than the data in each of {rows} rows that it names");
+    Error::config("filling the column of users", problem).advice(
+        "name the column and the key of users; to fill a column anew set it to NULL first; nothing was changed",
+    )
+}
+
 /// A report that says so, unless the data of a row names a user; then the key is the right one.
 async fn doubt<S: Maintenance>(
     store: &S,
@@ -131,12 +140,24 @@ async fn doubt<S: Maintenance>(
     let mut report = BackfillReport::default();
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
+        let (mut told, mut right, mut wrong) = (false, 0_u64, 0_u64);
         for row in rows {
             match options.named(row) {
-                Some(name) if name.owner.user().is_some() => return Ok(None),
-                Some(_) => report.doubtful += 1,
+                Some(name) => {
+                    told |= name.owner.user().is_some();
+                    report.doubtful += 1;
+                    if name.before.user().is_some() {
+                        *if name.owner == name.before { &mut right } else { &mut wrong } += 1;
+                    }
+                }
                 None => report.unreadable += 1,
             }
+        }
+        if told && right == 0 && wrong > 0 {
+            return Err(foreign(wrong));
+        }
+        if told {
+            return Ok(None);
         }
     }
     let (progress, ended) = walk.finish();
@@ -152,6 +173,11 @@ struct Named {
 }
 
 impl Named {
+    /// Whether a name would be taken away.
+    fn clears(&self) -> bool {
+        self.owner == Owner::Nobody && self.before.user().is_some()
+    }
+
     fn save(&self) -> Save {
         let (guard, owner) = (Guard::Data(self.data.clone()), Some(self.owner.clone()));
         Save::Update(Update { guard, owner, touch: false, ..Update::new(self.id) })
@@ -174,10 +200,8 @@ impl BackfillOptions {
 
 impl BackfillReport {
     fn fill(&mut self, name: &Named) {
-        let is_named = name.owner.user().is_some();
         self.filled += 1;
-        self.named += u64::from(is_named);
-        self.cleared += u64::from(!is_named && name.before.user().is_some());
+        self.named += u64::from(name.owner.user().is_some());
     }
 }
 
@@ -200,6 +224,7 @@ async fn write<S: Maintenance>(
                 Saved::Conflict => match anew(store, name.id).await? {
                     None => report.gone += 1,
                     Some((id, data)) => match options.named_by(id, data, name.before) {
+                        Some(name) if name.clears() => report.kept += 1,
                         Some(name) => again.push(name),
                         None => report.unreadable += 1,
                     },

@@ -31,7 +31,7 @@ const PARTS: [&str; 18] = [
 ];
 
 /// Words of names that say the same only where they stand alone: `pin` is one, `pine` is none.
-const WORDS: [&str; 31] = [
+const WORDS: [&str; 34] = [
     "key",
     "keys",
     "auth",
@@ -53,6 +53,9 @@ const WORDS: [&str; 31] = [
     "pins",
     "pass",
     "pwd",
+    "pw",
+    "magic",
+    "cc",
     "sid",
     "state",
     "ticket",
@@ -63,6 +66,12 @@ const WORDS: [&str; 31] = [
     "csc",
     "ssn",
     "iban",
+];
+
+/// `country_code` is no secret, and what OAuth calls `code` is one.
+const OPEN_CODES: [&str; 11] = [
+    "country", "postal", "post", "zip", "status", "language", "lang", "currency", "locale", "area",
+    "discount",
 ];
 
 /// Deeper in a URL within a URL nothing is told apart any more.
@@ -116,8 +125,8 @@ fn of_name(name: &str) -> Secret {
 fn is_secret(name: &str) -> bool {
     let words = words(name);
     let joined = words.concat();
-    // `country_code` is no secret, and what OAuth calls `code` is one.
-    joined == "code"
+    let is_code = words.iter().any(|word| word == "code" || word == "codes");
+    (is_code && !words.iter().any(|word| OPEN_CODES.contains(&word.as_str())))
         || PARTS.iter().any(|part| joined.contains(part))
         || words.iter().any(|word| WORDS.contains(&word.as_str()))
 }
@@ -275,6 +284,9 @@ mod tests {
             "state",
             "otp",
             "security_code",
+            "sms_code",
+            "signinCode",
+            "pw",
             "user[password]",
             "X-Auth",
             "sessionId",

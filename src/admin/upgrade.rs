@@ -16,6 +16,8 @@ pub struct UpgradeOptions {
     pub pace: Pace,
     /// Only counts.
     pub dry_run: bool,
+    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
+    pub any_shape: bool,
 }
 
 /// What [`upgrade`] did.
@@ -46,8 +48,8 @@ pub struct UpgradeReport {
 ///
 /// # Errors
 ///
-/// When no id of the first rows looks like a session's, so that the column holds something else, which
-/// is left as it is; or when the database fails, then what was upgraded before is upgraded.
+/// When most ids of the first rows do not look like sessions', so that the column may hold something
+/// else, which is left as it is; or when the database fails, then what was upgraded before is upgraded.
 pub async fn upgrade<S: Maintenance>(
     store: &S,
     options: &UpgradeOptions,
@@ -55,10 +57,11 @@ pub async fn upgrade<S: Maintenance>(
 ) -> Result<UpgradeReport> {
     let mut report = UpgradeReport::default();
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
-    let mut is_first = true;
+    let mut is_checked = options.any_shape;
     while let Some(rows) = walk.next().await? {
-        if std::mem::take(&mut is_first) && !rows.is_empty() && !rows.iter().any(has_shape) {
-            return Err(foreign(rows.len()));
+        let of_shape = rows.iter().filter(|row| has_shape(row)).count();
+        if !std::mem::replace(&mut is_checked, true) && of_shape * 2 < rows.len() {
+            return Err(foreign(rows.len() - of_shape, rows.len()));
         }
         let mut raw = Vec::new();
         for row in rows {
@@ -103,10 +106,10 @@ fn has_shape(row: &Row) -> bool {
         || id.len() >= SHORTEST && id.iter().all(is_word) && id.iter().any(u8::is_ascii_digit)
 }
 
-fn foreign(rows: usize) -> Error {
-    let problem = format!("not one of the first {rows} ids looks like a session's");
+fn foreign(odd: usize, rows: usize) -> Error {
+    let problem = format!("{odd} of the first {rows} ids do not look like sessions'");
     Error::config("securing ids", problem)
-        .advice("name the table and its column of ids; nothing was changed")
+        .advice("name the table and its column of ids, or say --any-shape; nothing was changed")
 }
 
 /// Whether a stored id is no raw one.

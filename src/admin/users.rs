@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use serde::de::DeserializeOwned;
 
@@ -224,6 +224,7 @@ pub async fn revoke<S: Maintenance>(
     options: &UserOptions,
     mut watch: impl Watch,
 ) -> Result<RevokeReport> {
+    let begun = Instant::now();
     let kept = match which {
         Revoke::Others(name) => Some(name),
         Revoke::All | Revoke::One(_) => None,
@@ -235,7 +236,8 @@ pub async fn revoke<S: Maintenance>(
         }
     }
     let ends = |row: &Row| which.ends(row);
-    let (found, report) = end_where(store, user, ends, options, watch).await?;
+    let left = UserOptions { pace: options.pace.since(begun), ..options.clone() };
+    let (found, report) = end_where(store, user, ends, &left, watch).await?;
     let missing = matches!(which, Revoke::One(_)) && found == 0 && report.ended == Ended::Done;
     Ok(RevokeReport { missing, ..report })
 }
@@ -276,8 +278,7 @@ pub(super) async fn end_where<S: Maintenance>(
     let mut all = 0;
     let aim = Aim { store, user, options, by_column: is_by_column(store, options).await? };
     for _ in 0..LOOKS {
-        let left = |time: Duration| time.saturating_sub(begun.elapsed());
-        let pace = Pace { at_most: options.pace.at_most.map(left), ..options.pace.clone() };
+        let pace = options.pace.since(begun);
         let (seen, changed) = (report.seen, report.revoked);
         let watched = |look: &Progress| {
             watch(&Progress { seen: seen + look.seen, changed: changed + look.changed, ..*look })
@@ -377,14 +378,15 @@ impl<'a, S: Maintenance, F: Fn(&Row) -> bool + Send, W: Watch> Search<'a, S, F, 
 
 impl<S: Maintenance> Aim<'_, S> {
     /// Whether the data names the user; where nobody can read them, the column's word holds, if it
-    /// says one.
+    /// says one. Who scans does not trust it to know of everybody.
     fn is_of(&self, row: &Row) -> Option<bool> {
         let document = open(&*self.options.codec, &row.stored_id, row.data.clone());
         let user = document.and_then(|data| self.options.users.of(&Content::stored(&*data)));
         match user {
             Ok(user) => Some(user.as_deref() == Some(self.user)),
-            Err(_) if row.owner == Owner::Unknown => None,
-            Err(_) => Some(row.owner.user() == Some(self.user)),
+            Err(_) if row.owner.user() == Some(self.user) => Some(true),
+            Err(_) if row.owner == Owner::Unknown || self.options.scan => None,
+            Err(_) => Some(false),
         }
     }
 

@@ -60,6 +60,12 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// The same for what is left to do, of a task that began then.
+    pub(super) fn since(&self, begun: Instant) -> Self {
+        let left = |time: Duration| time.saturating_sub(begun.elapsed());
+        Self { at_most: self.at_most.map(left), ..self.clone() }
+    }
+
     /// How long to rest after a batch that took so long.
     fn rest(&self, worked: Duration) -> Duration {
         let share = self.share.clamp(1, 100);

@@ -48,6 +48,19 @@ pub(super) fn missing_schema(table: &Table) -> Error {
         .advice("create it, or name another before the table's name (--table)")
 }
 
+/// Refuses a column as the primary key where the table has another one and this one is not unique: not
+/// every row would be met.
+pub(super) fn check_key(table: &Table, own: Option<&str>, is_unique: bool) -> Result<()> {
+    match (table.named_primary_key(), own) {
+        (Some(name), Some(own)) if !name.eq_ignore_ascii_case(own) && !is_unique => {
+            let problem = format!("the column {name:?} of {:?} is not unique", table.name());
+            Err(Error::schema("looking at the sessions table", problem)
+                .advice("name a primary key that is, or none"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The error for a column of users that holds no text: it is the application's own.
 pub(super) fn not_for_users(table: &Table, data_type: &str) -> Error {
     let name = table.user().unwrap_or_default();

@@ -89,6 +89,11 @@ pub async fn doctor<S: Maintenance>(
             );
             Ended::Done
         }
+        // A name that was given twice says itself what to do.
+        Err(error) if error.is_config() && error.code().is_none() => {
+            found.wrong(error.to_string(), "name the table and its columns as they are");
+            Ended::Done
+        }
         // What the user may not do, or who it is.
         Err(error) if error.is_config() => {
             found.wrong(

@@ -9,7 +9,7 @@ use super::connection::Fault;
 use super::error::is_missing_table;
 use super::statements::of_table;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{missing_schema, not_for_users};
+use crate::store::facts::{check_key, missing_schema, not_for_users};
 use crate::store::server::INSPECTING;
 use crate::store::statements::split;
 use crate::table::{Schema, Table};
@@ -229,15 +229,19 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     };
     let id = needed(table.session_id())?;
     let data = needed(table.data())?;
-    let is_unique = indexes.iter().any(|index| {
-        index.columns.len() == 1 && index.columns[0].eq_ignore_ascii_case(table.session_id())
-    });
+    let is_unique = |name: &str| {
+        indexes
+            .iter()
+            .any(|index| index.columns.len() == 1 && index.columns[0].eq_ignore_ascii_case(name))
+    };
     let primary = indexes.iter().find(|index| index.primary && index.columns.len() == 1);
     let primary_key = match table.named_primary_key() {
         Some(name) => Some(name.to_owned()),
         None => primary.map(|index| index.columns[0].clone()).filter(|name| !name.is_empty()),
     };
     table.check_with(primary_key.as_deref())?;
+    let own = primary.map(|index| index.columns[0].as_str());
+    check_key(table, own, primary_key.as_deref().is_some_and(is_unique))?;
     // Without a primary key the id names a row.
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?.key();
     let user = table.user().and_then(named);
@@ -265,7 +269,7 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
             data_type: data.data_type.clone(),
             data_limit: data.bytes(),
             data_limit_chars: data.chars(),
-            unique_id: is_unique,
+            unique_id: is_unique(table.session_id()),
             collated_id: !id.is_bytewise(),
         },
     })

@@ -7,7 +7,9 @@ use tokio_postgres::types::Type;
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{Fact, cures, facts as gathered, missing_schema, not_for_users};
+use crate::store::facts::{
+    Fact, check_key, cures, facts as gathered, missing_schema, not_for_users,
+};
 use crate::store::server::INSPECTING;
 use crate::store::statements::{Statements, split};
 use crate::table::{Facts, Schema, Table};
@@ -150,6 +152,8 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
         None => primary.map(|index| index.columns[0].clone()),
     };
     table.check_with(primary_key.as_deref())?;
+    let own = primary.map(|index| index.columns[0].as_str());
+    check_key(table, own, primary_key.as_deref().is_some_and(is_unique))?;
     // Without a primary key the id names a row.
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?;
     let user = table.user().and_then(|name| columns.get(name));

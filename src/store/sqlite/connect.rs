@@ -17,7 +17,7 @@ use super::rows::TimeText;
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
-use crate::store::facts::{Fact, cures, facts, missing_schema, not_for_users};
+use crate::store::facts::{Fact, check_key, cures, facts, missing_schema, not_for_users};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -97,7 +97,7 @@ impl Connection {
         waiting(until, || {
             set_up(&mut raw, options).map_err(|fault| error(doing, &fault))?;
             let connection = Self { raw, shared: Arc::clone(shared) };
-            if options.create && !options.read_only {
+            if options.create && !options.read_only && !options.query_only {
                 connection.create_table()?;
             }
             if shared.known().is_none() {
@@ -253,6 +253,7 @@ impl Connection {
         let fault = |fault: rusqlite::Error| error("opening a SQLite database", &fault);
         let pragma = |name| self.raw.pragma_query_value(None, name, |row| row.get::<_, String>(0));
         if self.shared.options.read_only
+            || self.shared.options.query_only
             || !pragma("journal_mode").map_err(fault)?.eq_ignore_ascii_case("wal")
         {
             return Ok(None);
@@ -354,7 +355,7 @@ fn set_up(raw: &mut rusqlite::Connection, options: &SqliteBuilder) -> rusqlite::
     // silently ends no session any more.
     raw.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     raw.pragma_update(None, "mmap_size", i64::try_from(options.mmap_size).unwrap_or(i64::MAX))?;
-    if options.read_only {
+    if options.read_only || options.query_only {
         // A connection of the user's own may have been opened for writing.
         return raw.pragma_update(None, "query_only", true);
     }
@@ -417,19 +418,22 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
         return Err(not_for_users(table, data_type));
     }
     let (database, bare) = split(table);
-    let unique: i64 = raw
-        .prepare(include_str!("../../../sql/sqlite/inspect_indexes.sql"))
-        .and_then(|mut statement| {
-            statement.query_row((bare, database, table.session_id()), |row| row.get(0))
-        })
-        .map_err(fault)?;
+    let is_unique = |column: &str| {
+        let mut statement = raw.prepare(include_str!("../../../sql/sqlite/inspect_indexes.sql"))?;
+        statement.query_row((bare, database, column), |row| row.get::<_, i64>(0)).map(|n| n > 0)
+    };
+    if let Some(key) = &primary_key {
+        let is_unique = is_unique(key).map_err(fault)?;
+        check_key(table, single_key(&columns).as_deref(), is_unique)?;
+    }
     let collated = raw
         .column_metadata(database, bare, table.session_id())
         .map(|(_, collation, ..)| collation.is_some_and(|name| name.to_bytes() != b"BINARY"))
         .map_err(fault)?;
     let limit = raw.limit(rusqlite::limits::Limit::SQLITE_LIMIT_LENGTH).map_err(fault)?;
     Ok(Schema {
-        unique_id: unique > 0 || primary_key.as_deref() == Some(table.session_id()),
+        unique_id: is_unique(table.session_id()).map_err(fault)?
+            || primary_key.as_deref() == Some(table.session_id()),
         primary_key,
         created_at: column("created_at").is_some(),
         updated_at: column("updated_at").is_some(),

@@ -58,6 +58,7 @@ pub struct SqliteBuilder {
     pub(super) create: bool,
     pub(super) lazy: bool,
     pub(super) read_only: bool,
+    pub(super) query_only: bool,
     pub(super) blocking_reads: bool,
     pub(super) lanes: bool,
     pub(super) synchronous: Synchronous,
@@ -77,6 +78,7 @@ impl SqliteBuilder {
             create: false,
             lazy: false,
             read_only: false,
+            query_only: false,
             blocking_reads: false,
             lanes: true,
             synchronous: Synchronous::Full,
@@ -158,6 +160,14 @@ impl SqliteBuilder {
     /// ([`is_read_only`](crate::Error::is_read_only)).
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// Writes nothing and leaves the journal's mode as it is, for tools that look. Unlike
+    /// [`read_only`](Self::read_only) SQLite itself may put the file in order, where a crash has left a
+    /// journal behind.
+    pub fn query_only(mut self, query_only: bool) -> Self {
+        self.query_only = query_only;
         self
     }
 

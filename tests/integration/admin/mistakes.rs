@@ -12,6 +12,8 @@ crate::admin::everywhere!(
     users_of_every_scope_are_found,
     that_there_is_more_is_told,
     who_looks_changes_nothing,
+    a_column_that_is_not_unique_is_no_key,
+    a_column_of_something_else_is_not_filled,
 );
 
 const COLUMN: &str = "--user-column user_id";
@@ -73,11 +75,15 @@ async fn what_holds_no_ids_is_not_upgraded(place: Place) {
         let output = place.run(&format!("{task} --session-id-column agent")).await;
         let told = said(&output);
         assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains("not one of the first 2 ids looks like a session's"), "{told}");
+        assert!(told.contains("2 of the first 2 ids do not look like sessions'"), "{told}");
         assert!(!told.contains("Mozilla"), "{told}");
     }
     assert_eq!(place.count("agent = 'Mozilla/5.0 (X11; Linux x86_64)'").await, 2);
     assert_eq!(place.json("upgrade").await["upgraded"], 2);
+    place.put(&[("odd".into(), "x", OLD, OLD)]).await;
+    place.sql("DELETE FROM sessions WHERE session_id <> 'odd'").await;
+    assert_eq!(place.run("upgrade").await.status.code(), Some(1));
+    assert_eq!(place.json("upgrade --any-shape").await["upgraded"], 1);
 }
 
 async fn a_wrong_key_fills_nothing(place: Place) {
@@ -111,8 +117,17 @@ async fn a_wrong_key_fills_nothing(place: Place) {
         .sql(&format!("UPDATE sessions SET data = '{empty}' WHERE session_id = '{}'", ids[0]))
         .await;
     let report = place.json(&recheck).await;
-    assert_eq!((&report["filled"], &report["named"]), (&1.into(), &0.into()));
-    assert_eq!((&report["cleared"], &report["already"]), (&1.into(), &2.into()));
+    assert_eq!((&report["filled"], &report["kept"]), (&0.into(), &1.into()));
+    assert_eq!(place.count("user_id = '42'").await, 2);
+    // One session that has the wrong key takes no name away from the others.
+    let other = r#"{"value":{"login":"eve"}}"#;
+    place.put(&[(private(), other, OLD, OLD)]).await;
+    let output = place.run(&format!("{recheck} --user-key login")).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("says otherwise than the data in each of 2 rows"));
+    assert_eq!(place.count("user_id = '42'").await, 2);
+    assert_eq!(place.count("user_id IS NULL").await, 1);
+    assert_eq!(place.json(&format!("revoke --user 42 --all {COLUMN}")).await["revoked"], 1);
 }
 
 async fn a_row_of_nobodys_is_not_kept(place: Place) {
@@ -156,6 +171,12 @@ async fn users_of_every_scope_are_found(place: Place) {
     let report = place.json(&format!("revoke --user admin:5 --all {COLUMN}")).await;
     assert_eq!(report["revoked"], 2);
     assert_eq!(place.json("revoke --user other:5 --all").await["revoked"], 0);
+    // The column says nothing of other scopes, so what cannot be read may be theirs.
+    place.put(&[(private(), "broken", OLD, OLD)]).await;
+    place.sql("UPDATE sessions SET user_id = '7' WHERE data = 'broken'").await;
+    let report = place.json_of(1, &format!("revoke --user admin:5 --all {COLUMN}")).await;
+    assert_eq!((&report["revoked"], &report["unreadable"]), (&0.into(), &1.into()));
+    place.sql("DELETE FROM sessions WHERE data = 'broken'").await;
     let left = place.json("list --user-key warden.user.user.key").await;
     assert_eq!(
         (left["sessions"].as_array().unwrap().len(), &left["sessions"][0]["user"]),
@@ -213,4 +234,43 @@ async fn who_looks_changes_nothing(place: Place) {
     }
     assert_eq!(rows(&place).await, before);
     assert_eq!(place.count("user_id IS NOT NULL").await, 0);
+}
+
+async fn a_column_that_is_not_unique_is_no_key(place: Place) {
+    place.store().await.close().await.unwrap();
+    let ada = logged_in("user", 42);
+    let put: Vec<_> = (0..60).map(|_| (private(), &*ada, OLD, OLD)).collect();
+    place.put(&put).await;
+    place.sql("ALTER TABLE sessions ADD COLUMN email varchar(255)").await;
+    place.sql("UPDATE sessions SET email = 'a'").await;
+    for task in ["revoke --user 42 --all", "convert --to json", "trim", "list", "clear --yes"] {
+        let output = place.run(&format!("{task} --primary-key email")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{task}: {told}");
+        assert!(told.contains("\"email\"") && told.contains("is not unique"), "{task}: {told}");
+    }
+    assert_eq!(place.json("revoke --user 42 --all --primary-key id").await["revoked"], 60);
+}
+
+async fn a_column_of_something_else_is_not_filled(place: Place) {
+    place.store().await.close().await.unwrap();
+    place.sql("ALTER TABLE sessions ADD COLUMN email varchar(255)").await;
+    let ada = logged_in("user", 42);
+    place.put(&[(private(), &ada, OLD, OLD), (private(), &ada, OLD, OLD)]).await;
+    place.sql("UPDATE sessions SET email = 'ada@example.com'").await;
+    place.put(&[(private(), &ada, OLD, OLD)]).await;
+    for task in ["backfill", "backfill --recheck", "backfill --dry-run"] {
+        let output = place.run(&format!("{task} --user-column email")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{task}: {told}");
+        assert!(told.contains("says otherwise than the data in each of 2 rows"), "{told}");
+        assert!(!told.contains("example.com"), "{told}");
+    }
+    assert_eq!(place.count("email = 'ada@example.com'").await, 2);
+    assert_eq!(place.count("email IS NULL").await, 1);
+
+    for look in ["list --user 42", "revoke --user 42 --all --dry-run"] {
+        let told = said(&place.run(&format!("{look} --user-column nosuch")).await);
+        assert!(told.contains("the table has no column \"nosuch\": every row is read"), "{told}");
+    }
 }

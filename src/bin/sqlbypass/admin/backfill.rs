@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlbypass::admin::{self, BackfillOptions};
 
 use super::database::Database;
-use super::output::{answer, counted};
+use super::output::{answer, counted, note};
 use super::task::{PaceOptions, Watcher, block_on, check, ending};
 use super::users::UserKey;
 use crate::failure::Failure;
@@ -68,7 +68,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let mut text =
         format!("{verb} {filled} of {seen}: {} with a user, {nobody} with nobody", report.named);
     for (count, what) in [
-        (report.cleared, "of these had a user before"),
+        (report.kept, "whose data name nobody keep their user"),
         (report.already, "right already"),
         (report.unreadable, "that cannot be read left as they are"),
         (report.busy, "changed all the time, run it again"),
@@ -83,7 +83,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
         "seen": report.seen,
         "filled": report.filled,
         "named": report.named,
-        "cleared": report.cleared,
+        "kept": report.kept,
         "doubtful": report.doubtful,
         "already": report.already,
         "unreadable": report.unreadable,
@@ -99,6 +99,11 @@ async fn work(options: &Options) -> Result<(), Failure> {
         crate::complain(&format_args!(
             "no session names a user, so {rows} were left as they are: check --user-key and --serializer"
         ));
+    }
+    if nobody > report.named && report.named > 0 {
+        note(
+            "most name nobody: if --user-key was the wrong one, --recheck with the right one fills them in",
+        );
     }
     let is_done = report.doubtful + report.unreadable + report.busy == 0;
     if is_done { Ok(()) } else { Err(Failure::Told) }

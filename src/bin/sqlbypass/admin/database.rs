@@ -94,7 +94,7 @@ impl Database {
         let builder = match self.is_sqlite() {
             // A file that is walked over once is not worth the memory that maps it.
             true => SqliteStore::url(url).map(|builder| match look {
-                true => builder.mmap_size(0).read_only(true).into(),
+                true => builder.mmap_size(0).query_only(true).into(),
                 false => builder.mmap_size(0).into(),
             }),
             false => AnyStore::url(url),

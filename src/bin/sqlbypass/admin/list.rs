@@ -98,6 +98,7 @@ async fn of_user(
     user: &str,
     watcher: &mut Watcher,
 ) -> Result<(Vec<Line>, Option<u64>), Failure> {
+    users::look_for_column(&options.database, store).await?;
     let wanted = options.key.options(user, &options.database, options.scan)?;
     let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
     let sessions = found.sessions.into_iter();

@@ -22,7 +22,8 @@ Without --row, --all and --all-but it ends the user's only session; where there 
 names their rows and exits with 2. Every session that is stored when it begins has ended when it exits
 with 0; a login that comes later begins another. Rows that cannot be read are told of, and make it exit
 with 1. Change the password first. Without --user-column every
-row is read; with it those that name the user and those that say nothing yet (see backfill).";
+row is read; with it those that name the user and those that say nothing yet (see backfill). Where Rails
+changes the user within a row, the column keeps the old one: --scan reads every row.";
 
 /// So many rows are named where one has to be chosen.
 const NAMED: usize = 20;
@@ -86,6 +87,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
+    users::look_for_column(&options.database, &store).await?;
     let mut watcher = Watcher::changing("revoked", options.pace.dry_run, options.database.format)?;
     let report = revoke(&store, options, user, &mut watcher).await;
     let report = watcher.end(report)?;

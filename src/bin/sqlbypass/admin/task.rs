@@ -185,7 +185,9 @@ impl Watcher {
         }
         result.map_err(|failure| match (failure.into(), self.told) {
             (Failure::Failed(problem, _), Some(told)) if !self.verb.is_empty() => {
-                Failure::Failed(problem + &self.before(&told), known(&told))
+                let mut known = known(&told);
+                known.insert("dry_run".into(), self.dry_run.into());
+                Failure::Failed(problem + &self.before(&told), known)
             }
             (failure, _) => failure,
         })

@@ -21,6 +21,9 @@ digests, and every cookie stays good. Safe beside live traffic; stopped or kille
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// Take ids of any shape, also where most of the first ones have one that nobody generates
+    #[arg(long)]
+    any_shape: bool,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -37,7 +40,8 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let format = options.database.format;
     let mut watcher = Watcher::changing("secured", options.pace.dry_run, format)?;
     let pace = options.pace.pace(&options.database);
-    let upgrade = UpgradeOptions { pace, dry_run: options.pace.dry_run };
+    let upgrade =
+        UpgradeOptions { pace, dry_run: options.pace.dry_run, any_shape: options.any_shape };
     let report = admin::upgrade(&store, &upgrade, watcher.watch()).await;
     let report = watcher.end(report)?;
     store.close().await?;

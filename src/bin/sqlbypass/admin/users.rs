@@ -1,11 +1,11 @@
 //! What `list --user`, `revoke` and `backfill` have in common: who a user is.
 
 use clap::Args;
-use sqlbypass::Users;
 use sqlbypass::admin::UserOptions;
+use sqlbypass::{AnyStore, Maintenance as _, Users};
 
 use super::database::Database;
-use super::output::counted;
+use super::output::{counted, warn};
 use crate::failure::Failure;
 
 /// The scope of Devise's that has no name of its own.
@@ -20,6 +20,17 @@ pub(super) fn unreadable(count: u64) -> Option<String> {
             counted(count, "session")
         )
     })
+}
+
+/// Warns where the column that was named is not there.
+pub(super) async fn look_for_column(database: &Database, store: &AnyStore) -> Result<(), Failure> {
+    let table = database.table()?;
+    if let Some(name) = table.user()
+        && !store.inspect().await?.user
+    {
+        warn(&format!("the table has no column {name:?}: every row is read"));
+    }
+    Ok(())
 }
 
 /// How a user is known
