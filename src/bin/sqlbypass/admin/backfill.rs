@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use sqlbypass::admin::{self, BackfillOptions};
+use sqlbypass::admin::{self, BackfillOptions, BackfillReport};
 
 use super::database::Database;
 use super::output::{answer, counted, note};
@@ -61,8 +61,15 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let report = admin::backfill(&store, &backfill, watcher.watch()).await;
     let report = watcher.end(report)?;
     store.close().await?;
+    tell(options, &report)?;
+    check(report.ended)?;
+    doubt(&report)
+}
+
+fn tell(options: &Options, report: &BackfillReport) -> Result<(), Failure> {
     let (words, word) = ending(report.ended);
-    let verb = if backfill.dry_run { "would fill" } else { "filled" };
+    let dry_run = options.pace.dry_run;
+    let verb = if dry_run { "would fill" } else { "filled" };
     let (filled, seen) = (report.filled, counted(report.seen, "session"));
     let nobody = report.filled - report.named;
     let mut text =
@@ -90,17 +97,20 @@ async fn work(options: &Options) -> Result<(), Failure> {
         "busy": report.busy,
         "gone": report.gone,
         "ended": word,
-        "dry_run": backfill.dry_run,
+        "dry_run": dry_run,
     });
-    answer(format, &text, &json)?;
-    check(report.ended)?;
+    answer(options.database.format, &text, &json)
+}
+
+/// What looks wrong, and the failure if it is.
+fn doubt(report: &BackfillReport) -> Result<(), Failure> {
     if report.doubtful > 0 {
         let rows = counted(report.doubtful, "session");
         crate::complain(&format_args!(
             "no session names a user, so {rows} were left as they are: check --user-key and --serializer"
         ));
     }
-    if nobody > report.named && report.named > 0 {
+    if report.named > 0 && report.filled > 2 * report.named {
         note(
             "most name nobody: if --user-key was the wrong one, --recheck with the right one fills them in",
         );
