@@ -314,6 +314,7 @@ mod tests {
         for candidate in bad {
             assert!(SessionId::parse(candidate).is_none());
         }
+        assert!(SessionId::parse(&long[1..]).is_some());
         for good in ["a", "2:abc", "::2", "x2::", "\u{ff12}::abc", "\u{1}2::abc", " "] {
             assert_eq!(SessionId::parse(good.as_bytes()).unwrap().as_str(), good);
         }
@@ -348,5 +349,9 @@ mod tests {
         assert!(PrivateId::parse(private.as_str().to_uppercase()).is_none());
         assert!(PrivateId::parse(&private.as_str()[..66]).is_none());
         assert!(PrivateId::parse(format!("3{}", &private.as_str()[1..])).is_none());
+        for wrong in ["g", "gg", "ggg"] {
+            let text = format!("{}{wrong}", &private.as_str()[..PRIVATE_LEN - wrong.len()]);
+            assert!(PrivateId::parse(text).is_none());
+        }
     }
 }
