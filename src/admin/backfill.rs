@@ -139,8 +139,8 @@ async fn doubt<S: Maintenance>(
 ) -> Result<Option<BackfillReport>> {
     let mut report = BackfillReport::default();
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
+    let (mut told, mut right, mut wrong) = (false, 0_u64, 0_u64);
     while let Some(rows) = walk.next().await? {
-        let (mut told, mut right, mut wrong) = (false, 0_u64, 0_u64);
         for row in rows {
             match options.named(row) {
                 Some(name) => {
@@ -153,15 +153,18 @@ async fn doubt<S: Maintenance>(
                 None => report.unreadable += 1,
             }
         }
-        // One alone may be what Rails has changed in place.
-        if told && right == 0 && wrong > 1 {
-            return Err(foreign(wrong));
-        }
-        if told {
+        // One alone may be what Rails has changed in place; of more one has to be right.
+        if told && (right > 0 || wrong < 2) {
             return Ok(None);
         }
     }
     let (progress, ended) = walk.finish();
+    match (told, ended) {
+        (true, Ended::Done) => return Err(foreign(wrong)),
+        (false, Ended::Done) => {}
+        // It has not seen enough to doubt.
+        _ => report.doubtful = 0,
+    }
     Ok(Some(BackfillReport { seen: progress.seen, ended, ..report }))
 }
 

@@ -35,8 +35,10 @@ pub(super) struct Tally {
     named: u64,
     /// The data name a user.
     told: u64,
-    /// Both speak, of different users.
+    /// The data name another user than the column does, or one where it names nobody.
     contradicting: u64,
+    /// The column names a user and the data nobody, who is passed by all the same: the data decide.
+    lingering: u64,
     /// Of these the column says that the session is nobody's.
     denied: u64,
 }
@@ -54,6 +56,7 @@ impl Tally {
             // A name that the column cannot hold is looked up in the data.
             (_, Owner::Unknown) => {}
             (Owner::Unknown, _) => self.unfilled += 1,
+            (Owner::User(_), Owner::Nobody) => self.lingering += 1,
             (owner, told) if *owner != told => {
                 self.contradicting += 1;
                 self.denied += u64::from(*owner == Owner::Nobody);
@@ -73,10 +76,11 @@ impl Tally {
                 format!("sqlbypass backfill --user-column {column}"),
             );
         }
-        if self.contradicting == 0 {
+        // Where no data name anybody, all that the column names are lingering.
+        if self.contradicting == 0 && (self.told > 0 || self.lingering == 0) {
             return;
         }
-        let rows = counted(self.contradicting, "row", "rows");
+        let rows = counted(self.contradicting.max(self.lingering), "row", "rows");
         let again = format!(
             "sqlbypass backfill --recheck --user-column {column}, with the --user-key that was given here"
         );

@@ -8,6 +8,7 @@ crate::admin::everywhere!(
     a_column_has_one_part,
     what_holds_no_ids_is_not_upgraded,
     a_wrong_key_fills_nothing,
+    logouts_in_place_are_no_reason_to_doubt,
     a_row_of_nobodys_is_not_kept,
     users_of_every_scope_are_found,
     that_there_is_more_is_told,
@@ -128,6 +129,25 @@ async fn a_wrong_key_fills_nothing(place: Place) {
     assert_eq!(place.count("user_id = '42'").await, 2);
     assert_eq!(place.count("user_id IS NULL").await, 1);
     assert_eq!(place.json(&format!("revoke --user 42 --all {COLUMN}")).await["revoked"], 1);
+}
+
+/// The column still names who has signed out within the row; whoever comes later is filled in.
+async fn logouts_in_place_are_no_reason_to_doubt(place: Place) {
+    place.store().await.close().await.unwrap();
+    add_column(&place).await;
+    let (ada, empty) = (logged_in("user", 42), r#"{"value":{}}"#);
+    let put: Vec<_> = (0..3).map(|_| (private(), empty, OLD, OLD)).collect();
+    place.put(&put).await;
+    place.sql("UPDATE sessions SET user_id = '9'").await;
+    // Only behind the first batch stands one whom the column names rightly.
+    place.put(&[(private(), &*ada, OLD, OLD), (private(), &*ada, OLD, OLD)]).await;
+    place.sql("UPDATE sessions SET user_id = '42' WHERE id = 5").await;
+    let report = place.json(&format!("backfill {COLUMN} --batch 4")).await;
+    assert_eq!((&report["filled"], &report["named"]), (&1.into(), &1.into()));
+    let report = place.json(&format!("backfill --recheck {COLUMN} --batch 2")).await;
+    assert_eq!((&report["kept"], &report["already"]), (&3.into(), &2.into()));
+    let doctor = said(&place.run(&format!("doctor {COLUMN}")).await);
+    assert!(!doctor.contains("than their data") && !doctor.contains("backfill"), "{doctor}");
 }
 
 async fn a_row_of_nobodys_is_not_kept(place: Place) {
