@@ -54,7 +54,7 @@ ruby() {
   local first=${SQLBYPASS_SEED:-$((RANDOM * 1000000))}
   for ((seed = first; seed < first + 10000 * ${RUBY_ROUNDS:-200}; seed += 10000)); do
     echo "SQLBYPASS_SEED=$seed"
-    SQLBYPASS_SEED=$seed cargo test --locked --features full --test integration -- --nocapture codec::ruby
+    SQLBYPASS_SEED=$seed cargo test --locked --features full --test codec -- --nocapture ruby
   done
 }
 

@@ -4,7 +4,6 @@
 
 #[cfg(feature = "cli")]
 mod admin;
-mod codec;
 mod conformance;
 #[cfg(feature = "encryption")]
 mod encrypted;

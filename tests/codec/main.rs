@@ -1,5 +1,7 @@
 //! The formats of the data column, against what Ruby wrote and read.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 mod base64;
 #[cfg(feature = "cli")]
 mod command;
@@ -10,6 +12,8 @@ mod json;
 mod marshal;
 mod null;
 mod rails;
+#[path = "../support/random.rs"]
+mod random;
 mod ruby;
 mod serde_values;
 mod session;

@@ -494,7 +494,7 @@ fn agrees_with_ruby_on_random_texts() {
 #[test]
 fn sessions_made_by_ruby_and_changed_here_load_in_ruby() {
     const COUNT: usize = 10_000;
-    let maker = include_str!("../../fixtures/random_json.rb");
+    let maker = include_str!("../fixtures/random_json.rb");
     let Some(made) = ruby(&format!("{maker}\nmake({COUNT})"), b"") else { return };
     let made = String::from_utf8(made).unwrap();
     let mut random = Random(4);
