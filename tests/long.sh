@@ -27,6 +27,32 @@ fuzz() {
   done
 }
 
+# Runs of the address and the leak sanitizer over the unit tests, the corpora and the clients of one history.
+# What they see is our `unsafe` and SQLite beneath it.
+sanitizers() {
+  for sanitizer in ${SANITIZER:-address leak}; do
+    echo "sanitizer: $sanitizer"
+    # A target named makes build scripts and macros do without.
+    RUSTFLAGS=-Zsanitizer=$sanitizer CARGO_PROFILE_TEST_OPT_LEVEL=1 \
+      cargo +nightly test --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
+      --target-dir "target/$sanitizer" --no-default-features \
+      --features sqlite,http,encryption,tower-sessions --lib --test codec --test fuzzed --test history \
+      -- --skip histories_on
+  done
+}
+
+# Every small change to ids, cookies, the lanes and the formats that cargo-mutants can think of; what no
+# test notices is explained in docs/mutants.md. MUTANTS_SHARD (such as 3/20) tests a part of them.
+mutants() {
+  command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked --quiet
+  # An accident of one mutant is no seed for the next one.
+  export PROPTEST_FAILURE_PERSISTENCE=off
+  for files in ${MUTANTS_OF:-src/id.rs 'src/cookie/**' 'src/store/lane/**' 'src/codec/**' 'src/value/**'}; do
+    cargo mutants --file "$files" ${MUTANTS_SHARD:+--shard "$MUTANTS_SHARD" --sharding round-robin} \
+      --output "target/mutants/${files//[^a-z]/}" || true
+  done
+}
+
 galera() {
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v wsrep_sst_rsync >/dev/null; then
     apt-get update -qq >/dev/null

@@ -90,13 +90,10 @@ struct Digits {
 
 impl Digits {
     /// Those of a finite value that is not negative. Where two such texts are equally near, Ruby
-    /// takes the one with an even last digit: 1225030602765996.25 ends in `.2`, not `.3`.
+    /// takes the one with an even last digit, as zmij does: 1225030602765996.25 ends in `.2`, not `.3`.
     fn shortest(value: f64) -> Self {
-        if let Some(digits) = Self::hundredths(value) {
-            return digits;
-        }
-        let digits = Self::read(zmij::Buffer::new().format_finite(value));
-        if digits.is_tie(value) { digits.even(value) } else { digits }
+        Self::hundredths(value)
+            .unwrap_or_else(|| Self::read(zmij::Buffer::new().format_finite(value)))
     }
 
     /// Those of a number of at most two decimal places, as prices have. No two texts of at most 15
@@ -157,29 +154,6 @@ impl Digits {
         digits.trim();
         digits.exponent += point.unwrap_or(seen) - 1 - zeros;
         digits
-    }
-
-    /// Whether the value lies half-way between two texts of this length: then its exact text has one
-    /// digit more, a 5. A fraction of `n` binary places has `n` decimal ones.
-    fn is_tie(&self, value: f64) -> bool {
-        let bits = value.to_bits();
-        let mantissa = bits & ((1 << 52) - 1) | u64::from(bits >> 52 != 0) << 52;
-        let exponent = (bits >> 52).max(1) as i32 - 1075;
-        let places = -(exponent + mantissa.trailing_zeros() as i32);
-        places == self.length as i32 - self.exponent
-    }
-
-    fn even(mut self, value: f64) -> Self {
-        // One digit more than ours, so exact.
-        let exact = format!("{value:.*e}", self.length);
-        let below = exact.bytes().filter(|byte| *byte != b'.').take(self.length);
-        for (slot, byte) in self.bytes.iter_mut().zip(below) {
-            *slot = byte;
-        }
-        let last = &mut self.bytes[self.length - 1];
-        // After an odd digit the text above is the even one; it ends in no zero, or it would be shorter.
-        *last += *last & 1;
-        self
     }
 }
 
@@ -258,6 +232,7 @@ mod tests {
             (0.00001, "1.0e-05"),
             (9_007_199_254_740_992.0, "9.007199254740992e+15"),
             (1_695_587_976_394_113.5, "1695587976394113.5"),
+            // Exactly .25 and .75: half-way between two texts.
             (1_225_030_602_765_996.2, "1225030602765996.2"),
             (1_225_030_602_765_996.8, "1225030602765996.8"),
             (5e-324, "5.0e-324"),
