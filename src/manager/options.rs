@@ -16,7 +16,9 @@ pub enum Policy {
     /// [`ManagerOptions::merges`] says otherwise.
     #[default]
     Merge,
-    /// The row is overwritten, as Rails does: what the other wrote is lost.
+    /// The row is overwritten, as Rails does: what the other wrote is lost. Where two meet on a row
+    /// that still bears a raw id, the first one secures it, and the second one, who no longer finds it
+    /// by what it read, merges as above.
     LastWriteWins,
     /// Nothing is written ([`Outcome::Conflict`](crate::Outcome::Conflict)).
     Reject,

@@ -17,4 +17,5 @@ mod random;
 mod ruby;
 mod serde_values;
 mod session;
+mod shared;
 mod support;
