@@ -10,6 +10,7 @@ mod fixtures;
 mod interpreter;
 mod json;
 mod marshal;
+mod names;
 mod null;
 mod rails;
 #[path = "../support/random.rs"]
@@ -17,5 +18,4 @@ mod random;
 mod ruby;
 mod serde_values;
 mod session;
-mod shared;
 mod support;

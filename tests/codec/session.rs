@@ -373,6 +373,21 @@ fn hybrid_turns_what_rails_stores_into_the_json_that_ruby_dumps() {
 }
 
 #[test]
+fn what_is_set_after_a_clear_stands_in_the_order_it_was_set_in() {
+    let marshal = Marshal.open(None).unwrap();
+    let mut changes = Changes::new();
+    changes.set("a", 1.into());
+    changes.set("b", 2.into());
+    let stored = marshal.encode(&changes).unwrap();
+    let mut changes = Changes::new();
+    changes.clear();
+    changes.set("b", 3.into());
+    changes.set("a", 4.into());
+    let text = Hybrid::default().open(Some(stored)).unwrap().encode(&changes).unwrap();
+    assert_eq!(text, r#"{"value":{"b":3,"a":4}}"#);
+}
+
+#[test]
 fn hybrid_refuses_what_json_cannot_say_unless_asked() {
     let bytes = fixture("sess_user_struct");
     let changes = set("a", 1);
