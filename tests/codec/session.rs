@@ -404,6 +404,30 @@ fn hybrid_refuses_what_json_cannot_say_unless_asked() {
     assert_eq!(json.encode(&set("b", 2)).unwrap(), r#"{"value":{"a":1,"b":2}}"#);
 }
 
+#[test]
+fn what_hybrid_makes_of_each_kind_when_it_may_lose_something() {
+    // The dump of a value; its JSON, where nothing is lost; and otherwise.
+    let cases: [(&[u8], Option<&str>, &str); 7] = [
+        (b"f\x081.5", Some("1.5"), "1.5"),
+        (b"f\x08nan", None, "null"),
+        (b"\"\x06\xff", None, "\"\u{fffd}\""),
+        (b"{\x06i\x06i\x07", Some(r#"{"1":2}"#), r#"{"1":2}"#),
+        (b"{\x060i\x06", Some(r#"{"":1}"#), r#"{"":1}"#),
+        (b"{\x06:\x06si\x06", Some(r#"{"s":1}"#), r#"{"s":1}"#),
+        (b"{\x06[\x06i\x06i\x07", None, r#"{"[1]":2}"#),
+    ];
+    for (dumped, strict, lossy) in cases {
+        let stored = base64(&[b"\x04\x08{\x06I\"\x06k\x06:\x06ET", dumped].concat());
+        let encode = |hybrid: Hybrid| {
+            let encoded = hybrid.open(Some(stored.clone().into())).unwrap().encode(&set("n", 0));
+            encoded.map(|text| String::from_utf8(text.to_vec()).unwrap())
+        };
+        let text = |value| format!(r#"{{"value":{{"k":{value},"n":0}}}}"#);
+        assert_eq!(encode(Hybrid::default()).ok(), strict.map(text), "{lossy}");
+        assert_eq!(encode(Hybrid::default().lossy()).unwrap(), text(lossy));
+    }
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Nil),
