@@ -7,8 +7,9 @@ use super::MASKED;
 
 /// Shorter words are no tokens.
 const TOKEN: usize = 16;
-/// A part of a token that has separators within.
+/// Shorter parts of a word have to change more often: `i18n` is a name, `5b7e` is none.
 const PIECE: usize = 8;
+const CHANGES: usize = 3;
 /// So many pieces that are too short to tell make a token together.
 const PIECES: usize = 4;
 /// The digits of a card's number.
@@ -36,10 +37,9 @@ pub(super) fn looks_random(word: &str) -> bool {
 /// Whether letters and digits change places too often for a name.
 fn is_random(piece: &str) -> bool {
     let changes = piece.as_bytes().windows(2).filter(|pair| is_change(pair)).count();
-    piece.len() >= PIECE
-        && !is_numbered(piece)
-        && !is_time(piece)
-        && (piece.len() >= TOKEN || changes * 4 >= piece.len())
+    let is_often = changes * 4 >= piece.len() && (piece.len() >= PIECE || changes >= CHANGES);
+    let is_likely = piece.len() >= TOKEN || is_often || is_framed(piece);
+    is_likely && !is_numbered(piece) && !is_time(piece)
 }
 
 /// From letters to digits, back, or to a capital that begins a word.
@@ -47,6 +47,16 @@ fn is_change(pair: &[u8]) -> bool {
     let &[first, second] = pair else { return false };
     first.is_ascii_digit() != second.is_ascii_digit()
         || (first.is_ascii_lowercase() && second.is_ascii_uppercase())
+}
+
+/// Digits before and behind: `91c4`, but neither `800x600` nor `27T10`.
+fn is_framed(piece: &str) -> bool {
+    let inner = piece.trim_matches(|c: char| c.is_ascii_digit());
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    piece.len() >= 4
+        && !matches!(inner, "x" | "T")
+        && is_digit(piece.as_bytes().first())
+        && is_digit(piece.as_bytes().last())
 }
 
 /// `MyArticle2026`.

@@ -223,6 +223,8 @@ fn what_looks_random_is_masked_wherever_it_stands() {
         ("12345678-1234-1234-1234-123456789012", "[masked]"),
         ("x7k2-9mf4-q1zt-8wpa", "[masked]"),
         ("0123456789abcdef", "[masked]"),
+        ("/a/article-of-the-day-5b7e", "/a/[masked]"),
+        ("article-of-the-day-91c4", "[masked]"),
         ("$2a$11$abcdefghijklmnopqrstuu", "[masked]"),
         ("is $argon2id$v=19$m=1,t=2,p=1$c2FsdA$aGFzaA now", "is [masked] now"),
         ("/path/token=abc", "/path/token=[masked]"),
@@ -252,6 +254,9 @@ fn what_people_have_named_is_shown() {
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
         "application/vnd.api+json;version=2",
         "iphone14pro-max-case-red",
+        "w3c-i18n-a11y-guide-2026",
+        "wallpaper_800x600.png",
+        "log-2026-11-27T10-20-30",
         "ActionController::Parameters",
         "3.50 $ and 4.50 $",
     ] {
