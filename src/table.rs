@@ -59,15 +59,22 @@ impl Default for Table {
 }
 
 impl Table {
-    /// A table of this name with Rails' columns. A dot separates the schema from the table.
+    /// A table of this name with Rails' columns. A dot separates the schema, on MySQL the database,
+    /// from the table.
     ///
     /// # Errors
     ///
-    /// When the name is empty, too long, or holds a NUL.
+    /// When the name is empty, too long, holds a NUL, or has more parts than these two.
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         for part in name.split('.') {
             checked(part.to_owned())?;
+        }
+        let parts = name.split('.').count();
+        if parts > 2 {
+            let problem = format!("its name has {parts} parts between dots");
+            return Err(Error::config("naming the table", problem)
+                .advice("write TABLE or SCHEMA.TABLE; another database is named by the URL"));
         }
         Ok(Self { name, ..Self::default() })
     }
@@ -289,6 +296,7 @@ mod tests {
             assert!(Table::new(name).unwrap_err().is_config());
         }
         assert!(Table::default().data_column("x".repeat(64)).is_err());
+        assert!(Table::new("app.web.sessions").unwrap_err().is_config());
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::upgrade::is_secured;
-use super::walk::{Pace, RowName, Walk, Watch, open, patiently};
+use super::walk::{Ended, Pace, RowName, Walk, Watch, open, patiently};
 use crate::codec::{Codec, Content, Document, Serializer};
 use crate::error::Result;
-use crate::id::StoredId;
 use crate::manager::Users;
 use crate::rails::WardenUser;
-use crate::record::{Lookup, Row};
+use crate::record::Row;
 use crate::store::Maintenance;
 use crate::value::ValueRef;
 
@@ -54,6 +53,23 @@ pub struct Listed {
     /// The user: by default whom Devise has logged in, the id, with the scope and a colon before it
     /// where that is not `user`.
     pub user: Option<String>,
+    /// Whether nobody can tell the user: the data cannot be read, for instance because they are
+    /// encrypted and the codec has no keys.
+    pub unreadable: bool,
+}
+
+/// What [`list`] has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionList {
+    /// The sessions, that which was used last before the others.
+    pub sessions: Vec<Listed>,
+    /// Rows looked at.
+    pub seen: u64,
+    /// Those of the sessions whose user nobody can tell, since their data cannot be read.
+    pub unreadable: u64,
+    /// Why it ended.
+    pub ended: Ended,
 }
 
 /// The sessions that were used last, the latest first. It reads every row, and the data of those that
@@ -66,32 +82,41 @@ pub async fn list<S: Maintenance>(
     store: &S,
     options: &ListOptions,
     watch: impl Watch,
-) -> Result<Vec<Listed>> {
+) -> Result<SessionList> {
     let mut latest: Vec<(RowName, Row)> = Vec::new();
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
     while let Some(rows) = walk.next().await? {
         latest.extend(rows.into_iter().map(|row| (RowName::new(&row), row)));
         keep(&mut latest, options.limit);
     }
-    let codec: &dyn Codec = options.codec.as_ref().map_or(&options.serializer, |codec| codec);
-    let mut listed = Vec::with_capacity(latest.len());
+    let mut sessions = Vec::with_capacity(latest.len());
     for (row, found) in latest {
-        let record = match StoredId::parse(found.stored_id.as_bytes()).and_then(Lookup::stored) {
-            Some(lookup) => patiently!(store.find(&lookup))?,
-            None => None,
-        };
-        // What cannot be decoded has no user that could be told.
-        let user = record.and_then(|record| open(codec, record.id.as_str(), record.data).ok());
-        listed.push(Listed {
+        let user = user_of(store, options, &found).await?;
+        sessions.push(Listed {
             row,
             created_at: found.created_at,
             updated_at: found.updated_at,
             size: found.size,
             secured: is_secured(&found.stored_id),
-            user: user.and_then(|document| options.user(&*document)),
+            unreadable: user.is_err(),
+            user: user.unwrap_or_default(),
         });
     }
-    Ok(listed)
+    let unreadable = sessions.iter().filter(|session| session.unreadable).count() as u64;
+    let (progress, ended) = walk.finish();
+    Ok(SessionList { sessions, seen: progress.seen, unreadable, ended })
+}
+
+/// The user of a row; the inner error where it cannot be read.
+async fn user_of<S: Maintenance>(
+    store: &S,
+    options: &ListOptions,
+    row: &Row,
+) -> Result<Result<Option<String>>> {
+    let codec: &dyn Codec = options.codec.as_ref().map_or(&options.serializer, |codec| codec);
+    let Some(row) = patiently!(store.row(&row.key))? else { return Ok(Ok(None)) };
+    let document = open(codec, &row.stored_id, row.data);
+    Ok(document.and_then(|document| options.user(&*document)))
 }
 
 /// Keeps the latest.
@@ -101,19 +126,24 @@ fn keep(rows: &mut Vec<(RowName, Row)>, limit: usize) {
 }
 
 impl ListOptions {
-    fn user(&self, document: &dyn Document) -> Option<String> {
+    fn user(&self, document: &dyn Document) -> Result<Option<String>> {
         match &self.users {
-            Some(users) => users.of(&Content::stored(document)).ok()?,
+            Some(users) => users.of(&Content::stored(document)),
             None => of_devise(document),
         }
     }
 }
 
-fn of_devise(document: &dyn Document) -> Option<String> {
-    document.keys().into_iter().find_map(|key| {
-        let scope = key.strip_prefix("warden.user.")?.strip_suffix(".key")?;
-        let value = document.get(key).ok()?.map(ValueRef::to_value)?.ok()?;
-        let id = WardenUser::from_session(&value)?.name()?;
-        Some(if scope == "user" { id } else { format!("{scope}:{id}") })
-    })
+/// Of the first scope that tells somebody.
+fn of_devise(document: &dyn Document) -> Result<Option<String>> {
+    for key in document.keys() {
+        let scope = key.strip_prefix("warden.user.").and_then(|rest| rest.strip_suffix(".key"));
+        let Some(scope) = scope else { continue };
+        let value = document.get(key)?.map(ValueRef::to_value).transpose()?;
+        let user = value.as_ref().and_then(WardenUser::from_session);
+        if let Some(id) = user.and_then(|user| user.name()) {
+            return Ok(Some(if scope == "user" { id } else { format!("{scope}:{id}") }));
+        }
+    }
+    Ok(None)
 }

@@ -55,7 +55,7 @@ pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert};
 pub use doctor::{DoctorOptions, Finding, Severity, doctor};
 #[cfg(feature = "encryption")]
 pub use encrypt::{EncryptOptions, encrypt};
-pub use list::{ListOptions, Listed, list};
+pub use list::{ListOptions, Listed, SessionList, list};
 pub use show::{Shown, Which, show};
 pub use stats::{Stats, StatsOptions, stats};
 pub use trim::{By, TrimOptions, TrimReport, days, trim};

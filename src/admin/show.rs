@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use super::mask::mask;
 use super::upgrade::is_secured;
-use super::walk::{RowName, open};
+use super::walk::{RowName, Watch, open};
 use crate::codec::{Codec, plain};
 use crate::error::Result;
 use crate::id::SessionId;
-use crate::record::{Lookup, RowKey, Scan};
+use crate::record::Lookup;
 use crate::store::Maintenance;
 
 /// Which session.
@@ -18,8 +18,9 @@ use crate::store::Maintenance;
 pub enum Which {
     /// The one of this cookie.
     Session(SessionId),
-    /// The one whose row has this integer as its key.
-    Row(i64),
+    /// The one of this row, as a list tells it: by the row's key or, where that is the session's id,
+    /// by a digest, for which the table is read until the row is found.
+    Row(RowName),
 }
 
 /// A session, decoded. `Debug` shows its size only.
@@ -48,11 +49,14 @@ impl std::fmt::Debug for Shown {
 }
 
 /// Finds a session and decodes it with a codec: a [`Serializer`](crate::Serializer), or `Encrypted`
-/// over one; `None` where there is none. With `reveal` nothing is masked.
+/// over one; `None` where there is none, or where the watch has stopped the search. With `reveal` nothing
+/// is masked.
 ///
-/// Masked are texts and numbers under names that speak of secrets, such parameters of URLs and what
-/// stands there before an `@`, the beginnings of password hashes, JSON Web Tokens, and what looks as if
-/// it were random. A mask does not tell a length. What is secret in words alone is shown.
+/// Masked are texts and numbers under names that speak of secrets (but for numbers that count or time
+/// these, as `tokens_left` does), such parameters of URLs and what stands there before an `@`, the
+/// beginnings of password hashes, JSON Web Tokens, numbers of cards, and words and segments of paths
+/// that look as if they were random; also within JSON that a text holds. A mask does not tell a length.
+/// What is secret in words alone is shown.
 ///
 /// # Errors
 ///
@@ -62,8 +66,10 @@ pub async fn show<S: Maintenance>(
     which: &Which,
     codec: impl Codec,
     reveal: bool,
+    watch: impl Watch,
 ) -> Result<Option<Shown>> {
-    let Some(Found { id, data, shown }) = find(store, which).await? else { return Ok(None) };
+    let Some(found) = find(store, which, watch).await? else { return Ok(None) };
+    let Found { id, data, shown } = found;
     let mut json = plain(&*open(&codec, &id, data)?)?;
     if !reveal {
         mask(&mut json);
@@ -77,7 +83,11 @@ struct Found {
     shown: Shown,
 }
 
-async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<Found>> {
+async fn find<S: Maintenance>(
+    store: &S,
+    which: &Which,
+    watch: impl Watch,
+) -> Result<Option<Found>> {
     match which {
         Which::Session(id) => {
             let record = store.find(&Lookup::with_legacy(id)).await?;
@@ -93,11 +103,8 @@ async fn find<S: Maintenance>(store: &S, which: &Which) -> Result<Option<Found>>
                 Found { id: record.id.as_str().into(), data: record.data, shown }
             }))
         }
-        Which::Row(key) => {
-            let after = key.checked_sub(1).map(RowKey::Int);
-            let scan = Scan { after, with_data: true, ..Scan::new(1) };
-            let rows = store.scan(&scan).await?;
-            let row = rows.into_iter().find(|row| row.key == RowKey::Int(*key));
+        Which::Row(name) => {
+            let row = name.find(store, watch).await?;
             Ok(row.map(|row| {
                 let shown = Shown {
                     row: Some(RowName::new(&row)),

@@ -140,8 +140,8 @@ impl Revoke {
     fn ends(&self, row: &Row) -> bool {
         match self {
             Self::All => true,
-            Self::One(name) => RowName::new(row) == *name,
-            Self::Others(name) => RowName::new(row) != *name,
+            Self::One(name) => name.is_of(row),
+            Self::Others(name) => !name.is_of(row),
         }
     }
 }
@@ -251,7 +251,7 @@ async fn has<S: Maintenance>(
     watch: impl Watch,
 ) -> Result<(bool, RevokeReport)> {
     let aim = Aim { store, user, options, by_column: is_by_column(store, options).await? };
-    let is_it = |row: &Row| RowName::new(row) == *name;
+    let is_it = |row: &Row| name.is_of(row);
     let mut search = Search::start(&aim, &options.pace, is_it, watch).await?;
     while let Some(rows) = search.next().await? {
         if !rows.is_empty() {

@@ -122,6 +122,48 @@ impl RowName {
     }
 }
 
+impl RowName {
+    /// Whether it is this row's.
+    pub(super) fn is_of(&self, row: &Row) -> bool {
+        Self::new(row) == *self
+    }
+
+    fn is_digest(&self) -> bool {
+        let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.0.strip_prefix('~').is_some_and(|digits| digits.len() == 16 && is_hex(digits))
+    }
+
+    fn key(&self) -> RowKey {
+        self.0.parse().map_or_else(|_| RowKey::Text(self.0.as_str().into()), RowKey::Int)
+    }
+
+    /// The row of this name and its data. A key is looked up; for a digest the table is read until
+    /// its row has come.
+    pub(super) async fn find<S: Maintenance>(
+        &self,
+        store: &S,
+        watch: impl Watch,
+    ) -> Result<Option<Row>> {
+        let key = match self.is_digest() {
+            true => self.walk(store, watch).await?,
+            false => Some(self.key()),
+        };
+        let Some(key) = key else { return Ok(None) };
+        Ok(patiently!(store.row(&key))?.filter(|row| self.is_of(row)))
+    }
+
+    async fn walk<S: Maintenance>(&self, store: &S, watch: impl Watch) -> Result<Option<RowKey>> {
+        let pace = Pace::default();
+        let mut walk = Walk::start(store, &pace, false, watch).await?;
+        while let Some(rows) = walk.next().await? {
+            if let Some(row) = rows.into_iter().find(|row| self.is_of(row)) {
+                return Ok(Some(row.key));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// A name that a list has told.
 impl From<&str> for RowName {
     fn from(name: &str) -> Self {

@@ -83,6 +83,28 @@ pub async fn scan_reads_data_when_asked<F: MaintenanceFixture>() {
     assert!(data[0].is_none() && holds::<F>(data[1].as_ref(), ONE));
 }
 
+/// With its data; a key that no row has is no fault, nor is one that none can have.
+pub async fn row_is_read_by_its_key<F: MaintenanceFixture>() {
+    let (fixture, store) = F::open().await;
+    for _ in 0..3 {
+        seeded(&store, ONE).await;
+    }
+    fixture.put(new_id().private().as_str(), None).await;
+    let all = store.scan(&Scan { with_data: true, ..page(None, 10) }).await.unwrap();
+    for row in &all {
+        let found = store.row(&row.key).await.unwrap().unwrap();
+        assert!(found.key == row.key && found.stored_id == row.stored_id);
+        assert!(found.data == row.data && found.size == row.size);
+        assert!((found.created_at, found.updated_at) == (row.created_at, row.updated_at));
+    }
+    assert_eq!(store.delete(&[all[1].key.clone()], &Filter::default()).await.unwrap(), 1);
+    let text = |text: &str| RowKey::Text(text.into());
+    let absent = [RowKey::Int(-1), RowKey::Int(i64::MAX), RowKey::Int(i64::MIN)];
+    for key in absent.into_iter().chain([all[1].key.clone(), text("no key"), text("")]) {
+        assert!(store.row(&key).await.unwrap().is_none());
+    }
+}
+
 /// Those and no others; keys without a row count for nothing.
 pub async fn delete_removes_the_rows_named<F: MaintenanceFixture>() {
     let (fixture, store) = F::open().await;

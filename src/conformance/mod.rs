@@ -281,6 +281,7 @@ macro_rules! conformance_tests {
         inspect_finds_the_table
         scan_walks_the_rows_in_pages
         scan_reads_data_when_asked
+        row_is_read_by_its_key
         delete_removes_the_rows_named
         rekey_needs_the_id_it_was_read_with
         rekey_onto_a_taken_id_is_a_duplicate

@@ -258,6 +258,10 @@ impl Maintenance for AnyStore {
         each!(&self.0, store => store.scan(scan).await)
     }
 
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+        each!(&self.0, store => store.row(key).await)
+    }
+
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
         each!(&self.0, store => store.delete(keys, filter).await)
     }

@@ -40,6 +40,10 @@ impl<S: Maintenance> Maintenance for Arc<S> {
         (**self).scan(scan).await
     }
 
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+        (**self).row(key).await
+    }
+
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
         (**self).delete(keys, filter).await
     }

@@ -150,6 +150,11 @@ impl<'a> Call<'a> {
         Ok(Self::new(Name::Scan, flags, values))
     }
 
+    pub(super) fn row(key: &'a RowKey) -> Self {
+        let values = Values { keys: std::slice::from_ref(key), ..Values::default() };
+        Self::new(Name::Row, Flags::default(), values)
+    }
+
     pub(super) fn delete(
         statements: &Statements,
         keys: &'a [RowKey],

@@ -105,6 +105,32 @@ pub trait Maintenance: Store {
     /// When they cannot be read, or the filter needs a column that the table lacks.
     fn scan(&self, scan: &Scan) -> impl Future<Output = Result<Vec<Row>>> + Send;
 
+    /// The row of this key and its data; `None` where there is none, also for a key that none can have.
+    /// By default it is scanned for, a key that is no integer from the table's beginning on. A store
+    /// should look it up.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn row(&self, key: &RowKey) -> impl Future<Output = Result<Option<Row>>> + Send {
+        async move {
+            let (after, limit) = match key {
+                RowKey::Int(key) => (key.checked_sub(1).map(RowKey::Int), 1),
+                RowKey::Text(_) => (None, 100),
+            };
+            let mut scan = Scan { after, with_data: true, ..Scan::new(limit) };
+            loop {
+                let rows = self.scan(&scan).await?;
+                scan.after = rows.last().map(|row| row.key.clone());
+                let is_last = matches!(key, RowKey::Int(_)) || scan.after.is_none();
+                match rows.into_iter().find(|row| row.key == *key) {
+                    None if !is_last => {}
+                    found => return Ok(found),
+                }
+            }
+        }
+    }
+
     /// Deletes those of these rows that still match the filter, in one short transaction, and says
     /// how many there were.
     ///

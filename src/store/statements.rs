@@ -14,6 +14,7 @@ pub(crate) enum Name {
     Exists,
     Destroy,
     Scan,
+    Row,
     Delete,
     Rekey,
     End,
@@ -32,13 +33,14 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Find,
         Self::Insert,
         Self::Update,
         Self::Exists,
         Self::Destroy,
         Self::Scan,
+        Self::Row,
         Self::Delete,
         Self::Rekey,
         Self::End,
@@ -74,6 +76,7 @@ impl Name {
             Self::End => &[Guard, User],
             Self::IndexUser => &[Online],
             Self::Insert
+            | Self::Row
             | Self::Rekey
             | Self::Clear
             | Self::Create
@@ -106,7 +109,7 @@ macro_rules! files {
     };
     (@common $folder:literal: $($name:literal),*) => {
         &$crate::store::statements::files!(@each $folder:
-            "find", "insert", "update", "exists", "destroy", "scan", "delete", "rekey", "end", "clear",
+            "find", "insert", "update", "exists", "destroy", "scan", "row", "delete", "rekey", "end", "clear",
             "create", "index_id", "index_updated", "add_user", "index_user", "count", "drop"
             $(, $name)*)
     };

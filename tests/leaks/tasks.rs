@@ -56,9 +56,11 @@ pub(crate) async fn all<S: Store + Maintenance + Clone + Debug + 'static>(store:
     told(admin::doctor(store, &DoctorOptions::default(), quiet()).await);
     // Users are shown to whoever asks for them; here only how many there are.
     let listed = admin::list(store, &ListOptions::default(), quiet()).await;
-    told(listed.map(|listed| listed.len()));
-    told(admin::show(store, &Which::Session(ids[0].clone()), Json, false).await);
-    told(admin::show(store, &Which::Row(-1), Json, true).await);
+    told(listed.map(|listed| listed.sessions.len()));
+    told(admin::show(store, &Which::Session(ids[0].clone()), Json, false, quiet()).await);
+    for row in ["-1", "~0123456789abcdef"] {
+        told(admin::show(store, &Which::Row(row.into()), Json, true, quiet()).await);
+    }
     told(
         admin::backfill(store, &BackfillOptions::new(Users::key("user"), Arc::new(Json)), quiet())
             .await,

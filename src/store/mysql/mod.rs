@@ -23,8 +23,8 @@ pub use options::MySqlBuilder;
 
 use self::shared::Shared;
 use super::server::{
-    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, Rekey, Rows,
-    Touch, Write,
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, OneRow, Rekey,
+    Rows, Touch, Write,
 };
 use super::{Maintenance, Store};
 use crate::error::Result;
@@ -232,6 +232,11 @@ impl Maintenance for MySqlStore {
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
         let work = pin!(self.shared.run(Rows(scan)));
         operation(SYSTEM, "scan", None, Seen::read, work).await
+    }
+
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+        let work = pin!(self.shared.run(OneRow(key)));
+        operation(SYSTEM, "row", None, done, work).await
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {

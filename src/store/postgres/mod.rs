@@ -19,8 +19,8 @@ pub use options::{ChannelBinding, PostgresBuilder, TargetSessionAttrs};
 
 use self::shared::Shared;
 use super::server::{
-    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, Rekey, Rows,
-    Touch, Write,
+    AskFacts, Clear, Count, Delete, DeleteAlone, Destroy, End, Find, Inspect, Lanes, OneRow, Rekey,
+    Rows, Touch, Write,
 };
 use super::{Maintenance, Store};
 use crate::error::Result;
@@ -170,6 +170,15 @@ impl Maintenance for PostgresStore {
     async fn scan(&self, scan: &Scan) -> Result<Vec<Row>> {
         let work = pin!(self.shared.run(Rows(scan)));
         operation(SYSTEM, "scan", None, Seen::read, work).await
+    }
+
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+        let work = pin!(self.shared.run(OneRow(key)));
+        match operation(SYSTEM, "row", None, done, work).await {
+            // A text that is no value of the key's type is no row's key.
+            Err(error) if error.code().is_some_and(|code| code.starts_with("22")) => Ok(None),
+            found => found,
+        }
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {

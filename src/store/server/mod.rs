@@ -15,7 +15,7 @@ pub(in crate::store) use self::gate::Gate;
 pub(in crate::store) use self::lanes::{Batches, Lanes, Limits};
 pub(in crate::store) use self::many::Sorted;
 pub(in crate::store) use self::operations::{
-    Clear, Delete, Destroy, Find, INSPECTING, Inspect, Operation, Rekey, Rows, Touch, Write,
+    Clear, Delete, Destroy, Find, INSPECTING, Inspect, OneRow, Operation, Rekey, Rows, Touch, Write,
 };
 pub(in crate::store) use self::progress::Progress;
 #[cfg(feature = "cli")]

@@ -132,6 +132,19 @@ impl Operation for Rows<'_> {
     }
 }
 
+pub(in crate::store) struct OneRow<'a>(pub(in crate::store) &'a RowKey);
+
+impl Operation for OneRow<'_> {
+    type Output = Option<Row>;
+    const DOING: &'static str = "reading a row";
+
+    async fn run<C: Connection>(&self, connection: &mut C) -> Result<Option<Row>, C::Fault> {
+        let mut found = None;
+        connection.scanned(&Call::row(self.0), |row| found = Some(row)).await?;
+        Ok(found)
+    }
+}
+
 pub(in crate::store) struct Delete<'a> {
     pub(in crate::store) keys: &'a [RowKey],
     pub(in crate::store) filter: &'a Filter,

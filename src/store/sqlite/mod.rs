@@ -292,6 +292,15 @@ impl Maintenance for SqliteStore {
         operation(SYSTEM, "scan", None, Seen::read, work).await
     }
 
+    async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
+        let doing = "reading a row";
+        let key = key.clone();
+        let work = pin!(self.read_blocking(doing, move |connection| {
+            connection.run(doing, |raw, statements| operations::row(raw, statements, &key))
+        }));
+        operation(SYSTEM, "row", None, done, work).await
+    }
+
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {
         let doing = "deleting rows";
         let (keys, filter) = (keys.to_vec(), filter.clone());

@@ -113,8 +113,23 @@ pub(super) fn scan(
     statements: &Statements,
     scan: &Scan,
 ) -> Result<Vec<Row>, Fault> {
-    let call = Call::scan(statements, scan)?;
-    let mut statement = prepared(connection, statements, &call)?;
+    rows_of(connection, statements, &Call::scan(statements, scan)?)
+}
+
+pub(super) fn row(
+    connection: &Connection,
+    statements: &Statements,
+    key: &RowKey,
+) -> Result<Option<Row>, Fault> {
+    Ok(rows_of(connection, statements, &Call::row(key))?.pop())
+}
+
+fn rows_of(
+    connection: &Connection,
+    statements: &Statements,
+    call: &Call<'_>,
+) -> Result<Vec<Row>, Fault> {
+    let mut statement = prepared(connection, statements, call)?;
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::Value as Json;
-use sqlbypass::{Changes, Codec as _, Marshal, SessionId};
+use sqlbypass::{Changes, Codec as _, Encrypted, Keys, Marshal, SessionId};
 use tokio::io::AsyncWriteExt as _;
 
 use super::place::{OLD, Place, now, private, raw, said};
@@ -12,6 +12,9 @@ crate::admin::everywhere!(
     stats_count_what_is_there,
     a_list_shows_no_id,
     a_session_is_shown_with_its_secrets_masked,
+    a_row_is_shown_by_every_name_that_a_list_tells,
+    who_cannot_be_told_is_no_nobody,
+    a_table_has_a_name_and_perhaps_a_schema,
     a_table_as_rails_makes_it_is_healthy,
     the_doctor_finds_what_is_wrong,
 );
@@ -119,6 +122,137 @@ async fn a_session_is_shown_with_its_secrets_masked(place: Place) {
     assert_eq!(show(&place, "show", SECRET).await.status.code(), Some(1));
     assert_eq!(show(&place, "show", id.private().as_str()).await.status.code(), Some(2));
     assert_eq!(place.run("show --row 999999").await.status.code(), Some(1));
+}
+
+async fn a_row_is_shown_by_every_name_that_a_list_tells(place: Place) {
+    let uuid = if place.url.starts_with("postgres:") { "uuid" } else { "varchar(36)" };
+    let (uuids, others) = (
+        ["0b8c7a1e-5f0d-4c3b-9a2e-1d6f7e8a9b0c", "ffffffff-5f0d-4c3b-9a2e-1d6f7e8a9b0c"],
+        ["100", "it is ada's", "-x", "~0123456789abcdef", "~z", "99"],
+    );
+    for (kind, keys) in [
+        ("bigint", vec!["1", "42", "9000000000"]),
+        (uuid, uuids.to_vec()),
+        ("varchar(36)", uuids.into_iter().chain(others).collect()),
+        ("", vec![""; 1_200]),
+    ] {
+        let key = if kind.is_empty() { String::new() } else { format!("id {kind} PRIMARY KEY, ") };
+        let of_id = if kind.is_empty() { " PRIMARY KEY" } else { " UNIQUE" };
+        place
+            .sql(&format!(
+                "CREATE TABLE sessions ({key}session_id varchar(255) NOT NULL{of_id}, data text, \
+                 created_at timestamp NULL, updated_at timestamp NULL)"
+            ))
+            .await;
+        let ids: Vec<String> = keys.iter().map(|_| private()).collect();
+        for (chunk, ids) in keys.chunks(300).zip(ids.chunks(300)) {
+            let row = |(key, id): (&&str, &String)| {
+                let key = key.replace('\'', "''");
+                let key = if kind.is_empty() { String::new() } else { format!("'{key}', ") };
+                format!("({key}'{id}', '{{\"value\":{{\"is\":\"{}\"}}}}')", &id[id.len() - 12..])
+            };
+            let rows: Vec<String> = chunk.iter().zip(ids).map(row).collect();
+            let columns = if kind.is_empty() { "session_id, data" } else { "id, session_id, data" };
+            let rows = rows.join(", ");
+            place.sql(&format!("INSERT INTO sessions ({columns}) VALUES {rows}")).await;
+        }
+        every_name_shows_a_row(&place, keys.len(), &ids).await;
+        for nothing in ["43", "-1", "99999999999999999999", "none", "", "~", "~0123456789abcde0"] {
+            let mut command = place.command("show --format json");
+            let output = command.arg(format!("--row={nothing}")).output().await.unwrap();
+            let told = said(&output);
+            assert_eq!(output.status.code(), Some(1), "{kind} {nothing}: {told}");
+            assert!(told.contains("there is no row of this name"), "{kind} {nothing}: {told}");
+        }
+        place.sql("DROP TABLE sessions").await;
+    }
+}
+
+async fn every_name_shows_a_row(place: &Place, count: usize, ids: &[String]) {
+    let listed = place.json("list --limit 2000").await;
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), count);
+    let mut shown = std::collections::HashSet::new();
+    // The last rows of a walk too, and not each of many.
+    for session in sessions.iter().step_by(count.div_ceil(12)).chain(sessions.last()) {
+        let row = session["row"].as_str().unwrap();
+        assert!(!ids.iter().any(|id| id == row));
+        let mut command = place.command("show --format json");
+        let output = command.arg(format!("--row={row}")).output().await.unwrap();
+        assert!(output.status.success(), "{row}: {}", said(&output));
+        let found: Json = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["row"], row);
+        let is = found["data"]["is"].as_str().unwrap();
+        assert!(ids.iter().any(|id| id.ends_with(is)), "{found}");
+        shown.insert(is.to_owned());
+    }
+    assert!(shown.len() >= count.min(12), "{shown:?}");
+    // An id is no name, also where it is the key.
+    let output = place.command("show").arg(format!("--row={}", ids[0])).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+}
+
+async fn who_cannot_be_told_is_no_nobody(place: Place) {
+    place.store().await.close().await.unwrap();
+    let key = "k1:bGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGxsbGw=";
+    std::fs::write(place.folder.path().join("keys"), format!("{key}\n")).unwrap();
+    let codec = Encrypted::new(Marshal, Keys::parse(key).unwrap());
+    let id = SessionId::generate().unwrap().private();
+    let mut changes = Changes::new();
+    let warden = serde_json::json!([[42], "$2a$11$abcdefghijklmnopqrstuu"]);
+    changes.set("warden.user.user.key", sqlbypass::Value::from(warden));
+    let data = codec.open(None).unwrap().encode_row(&id, &changes).unwrap();
+    let data = String::from_utf8(data.to_vec()).unwrap();
+    let now = now();
+    place
+        .put(&[
+            (id.as_str().to_owned(), &data, OLD, &now),
+            (private(), r#"{"value":{}}"#, OLD, OLD),
+            ("an id of no shape".into(), &logged_in(4), OLD, "2020-01-02 00:00:00"),
+        ])
+        .await;
+    let users = |listed: &Json| -> Vec<(Json, Json)> {
+        let sessions = listed["sessions"].as_array().unwrap().iter();
+        sessions.map(|found| (found["user"].clone(), found["unreadable"].clone())).collect()
+    };
+    let (nobody, known, unknown): (Json, Json, Json) = (Json::Null, false.into(), true.into());
+    let (ada, bob): (Json, Json) = ("42".into(), "4".into());
+    let listed = place.json("list").await;
+    assert_eq!(listed["unreadable"], 1);
+    assert_eq!(
+        users(&listed),
+        [(nobody.clone(), unknown), (bob, known.clone()), (nobody.clone(), known.clone())]
+    );
+    let output = place.run("list").await;
+    let told = said(&output);
+    assert!(output.status.success() && told.contains("1 session cannot be read"), "{told}");
+    assert!(told.contains("--keys-file") && told.contains("  ?\n"), "{told}");
+    let told = said(&place.run("list --user 42").await);
+    assert!(told.contains("1 session cannot be read and may be the user's too"), "{told}");
+    assert!(told.contains("--keys-file"), "{told}");
+    place.sql("DELETE FROM sessions WHERE session_id = 'an id of no shape'").await;
+    for quiet in ["list --keys-file keys", "list --user 42 --keys-file keys"] {
+        let told = said(&place.run(quiet).await);
+        assert!(!told.contains("cannot be read") && told.contains("  42\n"), "{told}");
+    }
+    let listed = place.json("list --keys-file keys").await;
+    assert_eq!(listed["unreadable"], 0);
+    assert_eq!(users(&listed), [(ada, known.clone()), (nobody, known)]);
+    // Only what is shown is told of.
+    place.put(&[(private(), "broken", OLD, "2019-01-01 00:00:00")]).await;
+    let unreadable = |listed: Json| listed["unreadable"].clone();
+    assert_eq!(unreadable(place.json("list --limit 2 --keys-file keys").await), 0);
+    assert_eq!(unreadable(place.json("list --limit 3 --keys-file keys").await), 1);
+}
+
+async fn a_table_has_a_name_and_perhaps_a_schema(place: Place) {
+    place.store().await.close().await.unwrap();
+    for task in ["list", "show --row 1", "create --print", "doctor", "trim"] {
+        let output = place.run(&format!("{task} --table a.b.c")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{task}: {told}");
+        assert!(told.contains("3 parts") && told.contains("SCHEMA.TABLE"), "{task}: {told}");
+    }
 }
 
 async fn a_table_as_rails_makes_it_is_healthy(place: Place) {

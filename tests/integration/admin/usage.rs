@@ -81,7 +81,10 @@ async fn programs_are_told_what_failed() {
     }
     place.store().await.close().await.unwrap();
     let answer = place.json_of(1, "show --row 999").await;
-    assert_eq!(answer, serde_json::json!({"error": "there is no such session"}));
+    assert_eq!(
+        answer,
+        serde_json::json!({"error": "there is no row of this name; sqlbypass list tells the rows"})
+    );
 }
 
 #[tokio::test]

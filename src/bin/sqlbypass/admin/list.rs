@@ -8,7 +8,7 @@ use sqlbypass::AnyStore;
 use sqlbypass::admin::{self, ListOptions, Listed, RowName, UserSession};
 
 use super::database::Database;
-use super::output::{answer, note, warn};
+use super::output::{answer, counted, note, warn};
 use super::task::{Watcher, block_on};
 use super::time::{bytes, or_dash, rfc3339};
 use super::users::{self, UserKey};
@@ -22,7 +22,8 @@ Examples:
   sqlbypass list --user ada --user-key login --serializer json --database sqlite://app.db
 
 Ids are never shown. The user is the one that Devise has logged in, with the scope before it where that
-is not `user` (admin:5), unless --user-key says otherwise.
+is not `user` (admin:5), unless --user-key says otherwise; - is nobody, and ? who cannot be told since the
+data cannot be read: without its key an encrypted session is nobody's that is known.
 With --user and --user-column only rows are read that name the user, and those that say nothing yet (see
 backfill); else every row is.";
 
@@ -55,7 +56,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let store = options.database.look().await?;
     let format = options.database.format;
     let mut watcher = Watcher::reading(format)?;
-    let listed = match &options.user {
+    let found = match &options.user {
         Some(user) => of_user(&store, options, user, &mut watcher).await,
         None => {
             // One more than is shown tells whether there are more.
@@ -63,30 +64,30 @@ async fn work(options: &Options) -> Result<(), Failure> {
             let users = options.key.named();
             let wanted = ListOptions { limit, codec, users, ..ListOptions::default() };
             let listed = admin::list(&store, &wanted, watcher.watch()).await;
-            let lines = |listed: Vec<Listed>| listed.into_iter().map(Line::from).collect();
-            listed.map(|listed| (lines(listed), None)).map_err(Failure::from)
+            listed
+                .map(|listed| Found::of_all(listed.sessions, options.limit))
+                .map_err(Failure::from)
         }
     };
     let is_stopped = watcher.is_stopped();
-    let (mut listed, unreadable): (Vec<Line>, Option<u64>) = watcher.end(listed)?;
+    let found = watcher.end(found)?;
     if is_stopped {
         return Err(Failure::failed("stopped before every row was looked at"));
     }
-    let more = listed.len() > options.limit;
-    listed.truncate(options.limit);
     store.close().await?;
     let head = format!("{:>10}  {:<20}  {:<20}  {:>8}  user", "row", "begun", "used", "size");
-    let lines: Vec<_> = std::iter::once(head).chain(listed.iter().map(Line::text)).collect();
-    let sessions: Vec<_> = listed.iter().map(Line::json).collect();
-    let mut json = json!({ "sessions": sessions, "more": more });
-    if let Some(count) = unreadable {
-        json["unreadable"] = count.into();
-    }
+    let lines: Vec<_> = std::iter::once(head).chain(found.lines.iter().map(Line::text)).collect();
+    let sessions: Vec<_> = found.lines.iter().map(Line::json).collect();
+    let json = json!({ "sessions": sessions, "more": found.more, "unreadable": found.unreadable });
     answer(format, &lines.join("\n"), &json)?;
-    if more {
+    if found.more {
         note("there are more sessions: --limit tells how many to show");
     }
-    if let Some(words) = unreadable.and_then(users::unreadable) {
+    let unreadable = match options.user {
+        Some(_) => users::unreadable(found.unreadable),
+        None => nameless(found.unreadable),
+    };
+    if let Some(words) = unreadable {
         warn(&words);
     }
     Ok(())
@@ -97,12 +98,48 @@ async fn of_user(
     options: &Options,
     user: &str,
     watcher: &mut Watcher,
-) -> Result<(Vec<Line>, Option<u64>), Failure> {
+) -> Result<Found, Failure> {
     users::look_for_column(&options.database, store).await?;
     let wanted = options.key.options(user, &options.database, options.scan)?;
     let found = admin::sessions_of(store, user, &wanted, watcher.watch()).await?;
-    let sessions = found.sessions.into_iter();
-    Ok((sessions.map(|session| Line::of_user(session, user)).collect(), Some(found.unreadable)))
+    let lines: Vec<Line> =
+        found.sessions.into_iter().map(|session| Line::of_user(session, user)).collect();
+    Ok(Found::new(lines, options.limit, found.unreadable))
+}
+
+/// A word on rows whose user nobody can tell; none where there are none.
+fn nameless(count: u64) -> Option<String> {
+    (count > 0).then(|| {
+        format!(
+            "{} cannot be read, and whose they are is not known (? in the list): if they are \
+             encrypted, give the keys (--keys-file, --keys-env); check --serializer, and see \
+             sqlbypass doctor",
+            counted(count, "session")
+        )
+    })
+}
+
+/// What was found.
+struct Found {
+    /// The sessions that are shown.
+    lines: Vec<Line>,
+    /// Whether there are others.
+    more: bool,
+    /// How many could not be read: of those that are shown, or of all that may be the user's.
+    unreadable: u64,
+}
+
+impl Found {
+    fn new(mut lines: Vec<Line>, limit: usize, unreadable: u64) -> Self {
+        let more = lines.len() > limit;
+        lines.truncate(limit);
+        Self { lines, more, unreadable }
+    }
+
+    fn of_all(sessions: Vec<Listed>, limit: usize) -> Self {
+        let unreadable = sessions.iter().take(limit).filter(|session| session.unreadable).count();
+        Self::new(sessions.into_iter().map(Line::from).collect(), limit, unreadable as u64)
+    }
 }
 
 /// A session as it is told.
@@ -113,6 +150,8 @@ struct Line {
     size: u64,
     secured: bool,
     user: Option<String>,
+    /// Nobody can tell the user.
+    unreadable: bool,
 }
 
 impl From<Listed> for Line {
@@ -124,6 +163,7 @@ impl From<Listed> for Line {
             size: session.size,
             secured: session.secured,
             user: session.user,
+            unreadable: session.unreadable,
         }
     }
 }
@@ -137,11 +177,13 @@ impl Line {
             size: session.size,
             secured: session.secured,
             user: Some(user.to_owned()),
+            unreadable: false,
         }
     }
 
     fn text(&self) -> String {
-        let user = self.user.as_deref().unwrap_or("-");
+        let nobody = if self.unreadable { "?" } else { "-" };
+        let user = self.user.as_deref().unwrap_or(nobody);
         let mark = if self.secured { "" } else { "  (id stored raw)" };
         format!(
             "{:>10}  {:<20}  {:<20}  {:>8}  {user}{mark}",
@@ -160,6 +202,7 @@ impl Line {
             "size": self.size,
             "secured": self.secured,
             "user": self.user,
+            "unreadable": self.unreadable,
         })
     }
 }

@@ -15,8 +15,8 @@ const SCOPE: &str = "user";
 pub(super) fn unreadable(count: u64) -> Option<String> {
     (count > 0).then(|| {
         format!(
-            "{} cannot be read and may be the user's: check --serializer and the keys, and see \
-             sqlbypass doctor",
+            "{} cannot be read and may be the user's too: if encrypted, give the keys (--keys-file, \
+             --keys-env); check --serializer, and see sqlbypass doctor",
             counted(count, "session")
         )
     })
