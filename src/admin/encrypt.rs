@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::convert::{ConvertReport, Rewrite, rewrite_all, shapeless};
-use super::shape::{check_data, check_ids};
-use super::walk::{Ended, Pace, Watch};
+use super::shape::{FIRST, check_ids};
+use super::walk::{Ended, Pace, Watch, patiently};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Codec, Hybrid, Keys, Null, Recrypt, Recryption};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
-use crate::record::Row;
+use crate::record::{Row, Scan};
 use crate::store::Maintenance;
 
 /// What [`encrypt`] is to do.
@@ -105,6 +105,27 @@ fn doing(to: Recrypt) -> &'static str {
         Recrypt::Decrypt => "decrypting sessions",
         Recrypt::Rotate => "encrypting sessions anew",
     }
+}
+
+/// Refuses a table of whose first rows not one has data that can be read. Empty ones say nothing, and
+/// where one is encrypted the column is the right one.
+async fn check_data<S: Maintenance>(
+    store: &S,
+    doing: &'static str,
+    is_read: impl Fn(&Row, &Bytes) -> bool,
+) -> Result<()> {
+    let scan = Scan { with_data: true, ..Scan::new(FIRST) };
+    let rows = patiently!(store.scan(&scan))?;
+    let data = || rows.iter().filter_map(|row| Some((row, row.data.as_ref()?)));
+    let count = data().count();
+    if count == 0 || data().any(|(row, data)| is_envelope(data) || is_read(row, data)) {
+        return Ok(());
+    }
+    let problem = format!("the data of the first {count} rows cannot be read");
+    Err(Error::config(doing, problem).advice(
+        "is it the wrong column (--data-column), or the wrong serializer (--serializer)? nothing was \
+         changed",
+    ))
 }
 
 /// What can be read goes under the seal, or comes out of it.

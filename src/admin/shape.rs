@@ -1,16 +1,13 @@
 //! Whether a table holds sessions at all: its first rows tell, before a task changes any.
 
-use bytes::Bytes;
-
 use super::upgrade::is_private;
 use super::walk::patiently;
-use crate::codec::envelope::is_envelope;
 use crate::error::{Error, Result};
 use crate::record::{Row, Scan};
 use crate::store::Maintenance;
 
 /// So many rows are looked at, however few a task takes at once.
-const FIRST: u32 = 100;
+pub(super) const FIRST: u32 = 100;
 /// Generated ids are longer; Rails' have 32 characters.
 const SHORTEST: usize = 16;
 
@@ -34,25 +31,4 @@ fn has_shape(row: &Row) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     is_private(&row.stored_id)
         || id.len() >= SHORTEST && id.iter().all(is_word) && id.iter().any(u8::is_ascii_digit)
-}
-
-/// Refuses a table of whose first rows not one has data that can be read. Empty ones say nothing, and
-/// where one is encrypted the column is the right one.
-pub(super) async fn check_data<S: Maintenance>(
-    store: &S,
-    doing: &'static str,
-    is_read: impl Fn(&Row, &Bytes) -> bool,
-) -> Result<()> {
-    let scan = Scan { with_data: true, ..Scan::new(FIRST) };
-    let rows = patiently!(store.scan(&scan))?;
-    let data = || rows.iter().filter_map(|row| Some((row, row.data.as_ref()?)));
-    let count = data().count();
-    if count == 0 || data().any(|(row, data)| is_envelope(data) || is_read(row, data)) {
-        return Ok(());
-    }
-    let problem = format!("the data of the first {count} rows cannot be read");
-    Err(Error::config(doing, problem).advice(
-        "is it the wrong column (--data-column), or the wrong serializer (--serializer)? nothing was \
-         changed",
-    ))
 }
