@@ -88,8 +88,8 @@ pub async fn backfill<S: Maintenance>(
 ) -> Result<BackfillReport> {
     if !store.inspect().await?.user {
         let problem = "the table has no column of users that was named";
-        let advice = "add it, and name it: sqlbypass create --add-user-column --user-column NAME --print \
-                      shows the SQL, and so does AnyBuilder::user_migration";
+        let advice =
+            "add it, and name it (Table::user_column): AnyBuilder::user_migration has the SQL";
         return Err(Error::schema("filling the column of users", problem).advice(advice));
     }
     let begun = Instant::now();

@@ -1,5 +1,6 @@
 //! Bench: what a database does with sessions, measured in a table of its own.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use super::walk::{ASK_EVERY, Ended, Progress, Watch};
+use super::walk::{ASK_EVERY, Ended};
 use crate::error::{Error, Kind, Result};
 use crate::id::SessionId;
 use crate::record::{Guard, Insert, Lookup, Save, Saved, Update};
@@ -67,6 +68,32 @@ pub enum Load {
     Mix,
 }
 
+/// How far [`bench()`] has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BenchProgress {
+    /// The table is being filled.
+    #[non_exhaustive]
+    Filling {
+        /// Rows that it has.
+        rows: usize,
+        /// Rows that it is to have.
+        total: usize,
+    },
+    /// The table is full, and one measurement after the other is taken.
+    #[non_exhaustive]
+    Measuring {
+        /// What is being measured.
+        load: Load,
+        /// By so many tasks at the same time.
+        tasks: usize,
+        /// Measurements that are taken.
+        done: usize,
+        /// Measurements that are to be taken.
+        total: usize,
+    },
+}
+
 /// How long operations took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
@@ -104,12 +131,17 @@ pub struct BenchReport {
     pub ended: Ended,
 }
 
+/// Is told how far it has come, and may stop it.
+type Watch<'a> = dyn FnMut(&BenchProgress) -> ControlFlow<()> + Send + 'a;
+/// The same within a measurement.
+type Asked<'a> = dyn FnMut() -> ControlFlow<()> + Send + 'a;
+
 /// Measures finds, saves and nine finds to a save, by different numbers of tasks, in a table that it
 /// makes for the purpose and removes, whatever happens but the process being killed. The table of
 /// the settings is not touched.
 ///
-/// The watch is told of rows while the table is filled, and ten times a second while it measures. When
-/// it stops a measurement, what that one has found is not told.
+/// The watch is told of rows while the table is filled, and ten times a second of the measurement that is
+/// being taken. When it stops a measurement, what that one has found is not told.
 ///
 /// # Errors
 ///
@@ -117,7 +149,7 @@ pub struct BenchReport {
 pub async fn bench(
     settings: AnyBuilder,
     options: &BenchOptions,
-    mut watch: impl Watch,
+    mut watch: impl FnMut(&BenchProgress) -> ControlFlow<()> + Send,
 ) -> Result<BenchReport> {
     let store = settings.table(table(options)?).create(true).open().await?;
     let report = measure(&store, options, &mut watch).await;
@@ -141,7 +173,7 @@ fn table(options: &BenchOptions) -> Result<Table> {
 async fn measure(
     store: &AnyStore,
     options: &BenchOptions,
-    watch: &mut impl Watch,
+    watch: &mut Watch<'_>,
 ) -> Result<BenchReport> {
     let round_trip = round_trip(store).await?;
     let mut report = BenchReport { round_trip, lines: Vec::new(), ended: Ended::Stopped };
@@ -149,26 +181,27 @@ async fn measure(
     let mut ids = Vec::with_capacity(total);
     while ids.len() < total {
         fill(store, options.bytes, (total - ids.len()).min(CHUNK), &mut ids).await?;
-        if watch(&progress(ids.len(), total)).is_break() {
+        if watch(&BenchProgress::Filling { rows: ids.len(), total }).is_break() {
             return Ok(report);
         }
     }
     let versions = ids.iter().map(|_| AtomicU32::new(0)).collect();
     let (store, bytes, stopped) = (store.clone(), options.bytes, AtomicBool::new(false));
     let bed = Arc::new(Bed { store, ids, versions, bytes, stopped });
-    for load in [Load::Find, Load::Save, Load::Mix] {
+    let loads = [Load::Find, Load::Save, Load::Mix];
+    let total = loads.len() * options.tasks.len();
+    for load in loads {
         for tasks in &options.tasks {
-            match bed.line(load, (*tasks).max(1), options.time, watch).await? {
+            let (tasks, done) = ((*tasks).max(1), report.lines.len());
+            let progress = BenchProgress::Measuring { load, tasks, done, total };
+            let mut watch = || watch(&progress);
+            match bed.line(load, tasks, options.time, &mut watch).await? {
                 Some(line) => report.lines.push(line),
                 None => return Ok(report),
             }
         }
     }
     Ok(BenchReport { ended: Ended::Done, ..report })
-}
-
-fn progress(filled: usize, total: usize) -> Progress {
-    Progress { seen: filled as u64, changed: 0, total: Some(total as u64) }
 }
 
 async fn round_trip(store: &AnyStore) -> Result<Latency> {
@@ -228,7 +261,7 @@ impl Bed {
         load: Load,
         tasks: usize,
         time: Duration,
-        watch: &mut impl Watch,
+        watch: &mut Asked<'_>,
     ) -> Result<Option<BenchLine>> {
         self.together(load, tasks, WARM_UP.min(time), watch).await?;
         let begun = Instant::now();
@@ -244,7 +277,7 @@ impl Bed {
         load: Load,
         tasks: usize,
         time: Duration,
-        watch: &mut impl Watch,
+        watch: &mut Asked<'_>,
     ) -> Result<Histogram<u32>> {
         let (until, next) = (Instant::now() + time, Arc::new(AtomicUsize::new(0)));
         let task = |_| {
@@ -262,7 +295,7 @@ impl Bed {
                     all.add(times).map_err(|_| wrong("its times could not be added"))?;
                 }
                 _ = asking.tick() => {
-                    if watch(&progress(self.ids.len(), self.ids.len())).is_break() {
+                    if watch().is_break() {
                         self.stopped.store(true, Ordering::Relaxed);
                     }
                 }

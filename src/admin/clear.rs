@@ -1,5 +1,6 @@
 //! Clear: every session goes.
 
+use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::Result;
 use crate::record::{Filter, RowKey};
@@ -12,6 +13,8 @@ pub struct ClearOptions {
     pub pace: Pace,
     /// Only counts.
     pub dry_run: bool,
+    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
+    pub any_shape: bool,
 }
 
 /// What [`clear`] did.
@@ -29,12 +32,16 @@ pub struct ClearReport {
 ///
 /// # Errors
 ///
-/// When the database fails; then what was deleted before is deleted.
+/// When most ids of the first rows do not look like sessions', so that it may be another table, which is
+/// left as it is; or when the database fails, then what was deleted before is deleted.
 pub async fn clear<S: Maintenance>(
     store: &S,
     options: &ClearOptions,
     watch: impl Watch,
 ) -> Result<ClearReport> {
+    if !options.any_shape {
+        check_ids(store, "clearing sessions").await?;
+    }
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
     while let Some(rows) = walk.next().await? {
         let keys: Vec<RowKey> = rows.into_iter().map(|row| row.key).collect();

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::shape::check_ids;
 use super::walk::{Ended, Pace, RowName, Walk, Watch, patiently};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Conversion, Serializer};
@@ -37,13 +38,15 @@ pub struct ConvertOptions {
     pub pace: Pace,
     /// Only counts, and names what would be refused.
     pub dry_run: bool,
+    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
+    pub any_shape: bool,
 }
 
 impl ConvertOptions {
     /// Converts to this format, without loss.
     pub fn new(to: Target) -> Self {
         let pace = Pace { batch: 200, ..Pace::default() };
-        Self { to, from: Serializer::Hybrid, lossy: false, pace, dry_run: false }
+        Self { to, from: Serializer::Hybrid, lossy: false, pace, dry_run: false, any_shape: false }
     }
 }
 
@@ -86,23 +89,47 @@ pub struct ConvertReport {
 /// What JSON has no counterpart for is told in [`Hybrid`](crate::Hybrid): symbols become strings
 /// and times text, as in Rails; a row with anything else is refused, unless loss is allowed. Have
 /// every service read both formats first (`hybrid`), and converted rows come back in the old format
-/// only from a service that writes it. Encrypted rows are refused: they are decrypted first.
+/// only from a service that writes it. Encrypted rows are refused: decrypt them first.
 ///
 /// # Errors
 ///
-/// When the database fails; then what was converted before is converted.
+/// When most ids of the first rows do not look like sessions', so that it may be another table, which is
+/// left as it is; or when the database fails, then what was converted before is converted.
+/// [`convert_into`] tells then what it came to.
 pub async fn convert<S: Maintenance>(
     store: &S,
     options: &ConvertOptions,
     watch: impl Watch,
 ) -> Result<ConvertReport> {
+    let mut report = ConvertReport::default();
+    convert_into(store, options, &mut report, watch).await?;
+    Ok(report)
+}
+
+/// The same into a report of the caller's, which also tells of a task that failed, or was dropped, what it
+/// did before; it says that the task was stopped. What the report held is gone.
+///
+/// # Errors
+///
+/// As for [`convert`].
+pub async fn convert_into<S: Maintenance>(
+    store: &S,
+    options: &ConvertOptions,
+    report: &mut ConvertReport,
+    watch: impl Watch,
+) -> Result<()> {
+    *report = ConvertReport { ended: Ended::Stopped, ..ConvertReport::default() };
+    if !options.any_shape {
+        check_ids(store, "converting sessions").await?;
+    }
     let rewrite = Conversion {
         to_marshal: options.to == Target::Marshal,
         from: options.from,
         lossy: options.lossy,
         in_json: store.inspect().await?.data_type.contains("json"),
     };
-    rewrite_all(store, rewrite, &options.pace, options.dry_run, watch).await
+    let (pace, dry_run) = (&options.pace, options.dry_run);
+    rewrite_all(store, rewrite, pace, dry_run, report, watch).await
 }
 
 /// What becomes of a row's data.
@@ -131,12 +158,12 @@ pub(super) async fn rewrite_all<S: Maintenance>(
     rewrite: impl Rewrite,
     pace: &Pace,
     dry_run: bool,
+    report: &mut ConvertReport,
     watch: impl Watch,
-) -> Result<ConvertReport> {
-    let mut report = ConvertReport::default();
+) -> Result<()> {
     let mut walk = Walk::start(store, pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
-        let before = report.converted;
+        let (before, seen) = (report.converted, rows.len() as u64);
         let mut changed = Vec::new();
         for row in &rows {
             match step(&rewrite, row) {
@@ -148,12 +175,13 @@ pub(super) async fn rewrite_all<S: Maintenance>(
         if dry_run {
             report.converted += changed.len() as u64;
         } else {
-            write(store, &rewrite, changed, &mut report).await?;
+            write(store, &rewrite, changed, report).await?;
         }
+        report.seen += seen;
         walk.changed(report.converted - before);
     }
-    let (progress, ended) = walk.finish();
-    Ok(ConvertReport { seen: progress.seen, ended, ..report })
+    (_, report.ended) = walk.finish();
+    Ok(())
 }
 
 impl ConvertReport {

@@ -6,6 +6,9 @@
 //! that one may show the progress, and stop the task. Dropping the future stops it as well. A task that was
 //! stopped or killed can be run again: what is done is not done twice.
 //!
+//! Tasks that delete or change rows first look at the ids of some: a table in which most do not look like
+//! sessions' is left as it is, unless the options say `any_shape`.
+//!
 //! The command line (`sqlbypass trim`, …) is made of these functions.
 //!
 //! # Examples
@@ -39,6 +42,7 @@ mod encrypt;
 mod list;
 mod managed;
 mod mask;
+mod shape;
 mod show;
 mod stats;
 mod trim;
@@ -49,12 +53,12 @@ mod walk;
 
 pub use backfill::{BackfillOptions, BackfillReport, backfill};
 #[cfg(feature = "cli")]
-pub use bench::{BenchLine, BenchOptions, BenchReport, Latency, Load, bench};
+pub use bench::{BenchLine, BenchOptions, BenchProgress, BenchReport, Latency, Load, bench};
 pub use clear::{ClearOptions, ClearReport, clear};
-pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert};
+pub use convert::{ConvertOptions, ConvertReport, Refusal, Target, convert, convert_into};
 pub use doctor::{DoctorOptions, Finding, Severity, doctor};
 #[cfg(feature = "encryption")]
-pub use encrypt::{EncryptOptions, encrypt};
+pub use encrypt::{EncryptOptions, encrypt, encrypt_into};
 pub use list::{ListOptions, Listed, SessionList, list};
 pub use show::{Shown, Which, show};
 pub use stats::{Stats, StatsOptions, stats};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::{Error, Result};
 use crate::record::{Filter, RowKey};
@@ -37,11 +38,19 @@ pub struct TrimOptions {
     pub pace: Pace,
     /// Only counts.
     pub dry_run: bool,
+    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
+    pub any_shape: bool,
 }
 
 impl Default for TrimOptions {
     fn default() -> Self {
-        Self { older_than: DAY * DAYS, by: By::default(), pace: Pace::default(), dry_run: false }
+        Self {
+            older_than: DAY * DAYS,
+            by: By::default(),
+            pace: Pace::default(),
+            dry_run: false,
+            any_shape: false,
+        }
     }
 }
 
@@ -73,8 +82,9 @@ pub struct TrimReport {
 ///
 /// # Errors
 ///
-/// When the age is zero, the table lacks the time, or the database fails; then what was deleted
-/// before is deleted.
+/// When the age is zero, the table lacks the time, or most ids of its first rows do not look like
+/// sessions', so that it may be another table: then nothing is deleted. When the database fails, what was
+/// deleted before is deleted.
 pub async fn trim<S: Maintenance>(
     store: &S,
     options: &TrimOptions,
@@ -85,6 +95,9 @@ pub async fn trim<S: Maintenance>(
         return Err(Error::config(DOING, problem).advice("give an age, or clear the table"));
     }
     let filter = filter(options, &store.inspect().await?)?;
+    if !options.any_shape {
+        check_ids(store, DOING).await?;
+    }
     let facts = store.facts().await?;
     let clock = Clock::new(facts.clock);
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;

@@ -15,6 +15,9 @@ const SOON: Duration = Duration::from_secs(600);
 
 /// Trims again and again beside a service, at times that differ from host to host.
 ///
+/// A table in which most of the first ids do not look like sessions' is left as it is, and the trim ends
+/// with an error; where an application's own ids look otherwise, [`TrimOptions::any_shape`] says so.
+///
 /// # Examples
 ///
 /// ```

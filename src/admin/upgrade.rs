@@ -1,13 +1,11 @@
 //! Upgrade: ids that were stored raw become private ones.
 
+use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::{PrivateId, SessionId};
 use crate::record::{Row, Saved};
 use crate::store::Maintenance;
-
-/// Generated ids are longer; Rails' have 32 characters.
-const SHORTEST: usize = 16;
 
 /// What [`upgrade`] is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,14 +53,12 @@ pub async fn upgrade<S: Maintenance>(
     options: &UpgradeOptions,
     watch: impl Watch,
 ) -> Result<UpgradeReport> {
+    if !options.any_shape {
+        check_ids(store, "securing ids").await?;
+    }
     let mut report = UpgradeReport::default();
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
-    let mut is_checked = options.any_shape;
     while let Some(rows) = walk.next().await? {
-        let of_shape = rows.iter().filter(|row| has_shape(row)).count();
-        if !std::mem::replace(&mut is_checked, true) && of_shape * 2 < rows.len() {
-            return Err(foreign(rows.len() - of_shape, rows.len()));
-        }
         let mut raw = Vec::new();
         for row in rows {
             match private_id(&row.stored_id) {
@@ -98,23 +94,14 @@ async fn apply<S: Maintenance>(
     Ok(())
 }
 
-/// Whether a row's id may be one that was generated, by whatever application.
-fn has_shape(row: &Row) -> bool {
-    let id = row.stored_id.as_bytes();
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    matches!(private_id(&row.stored_id), Id::Private)
-        || id.len() >= SHORTEST && id.iter().all(is_word) && id.iter().any(u8::is_ascii_digit)
-}
-
-fn foreign(odd: usize, rows: usize) -> Error {
-    let problem = format!("{odd} of the first {rows} ids do not look like sessions'");
-    Error::config("securing ids", problem)
-        .advice("name the table and its column of ids, or say --any-shape; nothing was changed")
-}
-
 /// Whether a stored id is no raw one.
 pub(super) fn is_secured(stored: &str) -> bool {
     !matches!(private_id(stored), Id::Raw(_))
+}
+
+/// Whether a stored id is a private one, or taken for such.
+pub(super) fn is_private(stored: &str) -> bool {
+    matches!(private_id(stored), Id::Private)
 }
 
 enum Id {

@@ -7,6 +7,7 @@ use sqlbypass::Error;
 
 use crate::admin::Format;
 use crate::admin::output::print;
+use crate::discreet;
 
 /// Why a command did not do what was asked.
 #[derive(Debug)]
@@ -30,6 +31,14 @@ impl Failure {
         Self::Usage(error.to_string())
     }
 
+    /// The same, with more that is known.
+    pub(crate) fn knowing(mut self, more: Map<String, Json>) -> Self {
+        if let Self::Failed(_, known) = &mut self {
+            known.extend(more);
+        }
+        self
+    }
+
     /// Says what is not said yet: to people on standard error and, as one object on standard output,
     /// to programs that have asked for JSON. What was not understood has no answer.
     pub(crate) fn tell(&self, format: Format) {
@@ -39,7 +48,7 @@ impl Failure {
         };
         crate::complain(problem);
         if let (Self::Failed(_, known), Format::Json) = (self, format) {
-            let mut answer = Map::from_iter([("error".to_owned(), problem.as_str().into())]);
+            let mut answer = Map::from_iter([("error".to_owned(), discreet::text(problem).into())]);
             answer.extend(known.clone());
             // Standard output may be what failed.
             let _ = print(&Json::from(answer).to_string());

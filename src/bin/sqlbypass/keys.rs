@@ -10,6 +10,7 @@ use sqlbypass::{Codec, Encrypted, Keys, Plain, Serializer};
 use zeroize::Zeroizing;
 
 use crate::admin::output::warn;
+use crate::discreet::is_key;
 use crate::failure::Failure;
 
 /// Larger files hold no keys.
@@ -122,9 +123,8 @@ const HIDDEN: &str = "what --keys-file names";
 /// A file's name, unless it may be a key that was given in its place, be it a mutilated one.
 fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
-    let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
-    let is_key = text.contains([':', '\n']) || text.len() >= 32 && text.chars().all(is_of_a_key);
-    if is_key && !path.exists() { HIDDEN.into() } else { text.into_owned() }
+    let may_be_one = text.contains([':', '\n']) && !path.exists();
+    if may_be_one || is_key(&text) { HIDDEN.into() } else { text.into_owned() }
 }
 
 fn refused(problem: &str) -> Failure {

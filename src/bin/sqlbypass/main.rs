@@ -1,6 +1,7 @@
 //! The command line: thin, one module for each command.
 
 mod admin;
+mod discreet;
 mod failure;
 mod keys;
 mod pages;
@@ -11,7 +12,6 @@ mod text;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::admin::Format;
@@ -22,7 +22,7 @@ const ALL: &str = "\
 Each command has examples in its --help. Where the sessions are may stand in DATABASE_URL.
 
 Exit codes:
-  0  done
+  0  done, or as much of it as --for leaves time for
   1  it failed or was stopped, or something is wrong; with --format json standard output says what
   2  wrong use, which standard error tells";
 
@@ -57,11 +57,11 @@ enum Command {
 
 /// Exits with 0, with 1 when the command failed, and with 2 when it was not understood.
 fn main() -> ExitCode {
-    let given = command().try_get_matches().unwrap_or_else(|error| discreet(error).exit());
+    let given = command().try_get_matches().unwrap_or_else(|error| discreet::usage(error).exit());
     let format = format(&given);
     let command = match Cli::from_arg_matches(&given) {
         Ok(cli) => cli.command,
-        Err(error) => discreet(error).exit(),
+        Err(error) => discreet::usage(error).exit(),
     };
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,27 +109,8 @@ fn format(given: &ArgMatches) -> Format {
     format.copied().unwrap_or(Format::Text)
 }
 
-/// Without what it quotes, where that may be a URL with its password, a key, or a cookie's id, in the
-/// wrong place.
-fn discreet(mut error: clap::Error) -> clap::Error {
-    let kind = match error.kind() {
-        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
-        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
-        _ => ContextKind::InvalidValue,
-    };
-    if let Some(ContextValue::String(text)) = error.get(kind)
-        && (text.contains(':') || text.len() >= SECRET)
-    {
-        error.insert(kind, ContextValue::String("(not shown)".into()));
-        error.remove(ContextKind::Suggested);
-    }
-    error
-}
-
-/// No id and no key is shorter.
-const SECRET: usize = 32;
-
 /// One line on standard error; unlike `eprintln!` it does not panic when nobody listens.
 fn complain(problem: &impl std::fmt::Display) {
+    let problem = discreet::text(&problem.to_string());
     let _ = writeln!(std::io::stderr(), "sqlbypass: {problem}");
 }

@@ -8,6 +8,7 @@ use super::place::{Place, now, private, said, signal};
 crate::admin::everywhere!(
     each_load_is_measured_by_each_number_of_tasks,
     a_run_that_is_stopped_removes_its_table,
+    how_far_it_is_is_told,
 );
 
 /// How many tables of ours there are.
@@ -72,4 +73,23 @@ async fn a_run_that_is_stopped_removes_its_table(place: Place) {
     assert_eq!(report["ended"], "stopped");
     assert_eq!(report["measured"], serde_json::json!([]));
     assert_eq!(tables(&place).await, 0);
+}
+
+/// A table that is filled is not all that there is to do.
+async fn how_far_it_is_is_told(place: Place) {
+    let bench = "bench --rows 100 --seconds 1.1 --tasks 1,2";
+    let output = place.run(&format!("{bench} --format json")).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let measuring = lines.iter().filter(|line| line["step"] == "measuring");
+    let done: Vec<_> = measuring.clone().map(|line| line["seen"].as_u64().unwrap()).collect();
+    assert!(done.len() >= 3 && done.is_sorted() && done.last() >= Some(&3), "{told}");
+    for line in measuring {
+        assert!(line["total"] == 6 && line["seen"].as_u64() < Some(6), "{told}");
+        assert!(line["load"].is_string() && line["tasks"].is_u64(), "{told}");
+    }
+    let told = said(&place.run(bench).await);
+    assert!(told.contains(" of 6 measurements, now ") && !told.contains("100 %"), "{told}");
 }

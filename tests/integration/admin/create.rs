@@ -61,7 +61,10 @@ async fn it_tells_the_sql_that_makes_it(place: Place) {
     assert!(schema.unique_id);
     // What is there is not written over.
     let again = place.run("create --migration 20260101_sessions.sql").await;
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    assert!(said(&again).contains("is there already"), "{}", said(&again));
+    let nowhere = place.run("create --migration nosuch/20260101_sessions.sql").await;
+    assert_eq!(nowhere.status.code(), Some(1), "{}", said(&nowhere));
 
     let ruby = place.run("create --migration 20260101000000_add_web_sessions.rb").await;
     assert!(ruby.status.success());
@@ -80,7 +83,7 @@ async fn programs_are_answered_too() {
     assert!(statements[0].as_str().unwrap().starts_with("CREATE TABLE"), "{statements:?}");
     assert_eq!(place.json("create --migration a.sql").await["wrote"], "a.sql");
     assert!(place.folder.path().join("a.sql").exists());
-    let answer = place.json_of(1, "create --migration a.sql").await;
+    let answer = place.json_of(1, "create --migration nosuch/a.sql").await;
     assert!(answer["error"].as_str().unwrap().contains("a.sql"), "{answer}");
 }
 

@@ -13,6 +13,8 @@ crate::admin::everywhere!(
     it_may_be_killed_and_run_again,
     writers_beside_it_lose_nothing,
     tools_know_the_envelope,
+    what_no_serializer_reads_is_not_sealed,
+    a_column_of_something_else_is_not_sealed,
 );
 
 /// `{"a"=>1}`.
@@ -41,8 +43,8 @@ async fn in_over_and_out_again(place: Place) {
     place.store().await.close().await.unwrap();
     let mut rows: Vec<_> = (0..230).map(|_| (private(), MARSHAL, OLD, OLD)).collect();
     rows.push((raw(), JSON, OLD, OLD));
-    // No session, and none of the codec's business.
-    rows.push((private(), "", OLD, OLD));
+    // By the serializer null.
+    rows.push((private(), r#"{"a": 1}"#, OLD, OLD));
     rows.push((private(), "NULL", OLD, OLD));
     place.put(&rows).await;
     place.sql("UPDATE sessions SET data = NULL WHERE data = 'NULL'").await;
@@ -183,6 +185,60 @@ async fn tools_know_the_envelope(place: Place) {
     assert_eq!(shown["data"]["warden.user.user.key"][0], json!([42]));
     let listed = with(&place, &[OLD_KEY], 0, "list").await["sessions"].to_string();
     assert!(listed.contains(r#""user":"42""#), "{listed}");
+}
+
+async fn what_no_serializer_reads_is_not_sealed(place: Place) {
+    place.store().await.close().await.unwrap();
+    let data = [MARSHAL, JSON, r#"{"a":1}"#, "sentinel is no session", ""];
+    let rows: Vec<_> = data.iter().map(|data| (private(), *data, OLD, OLD)).collect();
+    place.put(&rows).await;
+    let before = place.column("SELECT data FROM sessions").await;
+    let unread = place
+        .column("SELECT id FROM sessions WHERE data = '' OR data LIKE 'sentinel%' ORDER BY id")
+        .await;
+    for task in ["convert --encrypt --dry-run", "convert --encrypt"] {
+        let report = with(&place, &[OLD_KEY], 1, task).await;
+        assert_eq!((&report["converted"], &report["refused"]), (&json!(3), &json!(2)), "{report}");
+        let named = |at: usize| report["refusals"][at]["row"].as_str().unwrap();
+        assert_eq!([named(0), named(1)], *unread, "{report}");
+        assert!(!report.to_string().contains("sentinel"), "{report}");
+    }
+    assert_eq!(encrypted(&place, "%").await, 3);
+    assert_eq!(place.count("data = '' OR data = 'sentinel is no session'").await, 2);
+    with(&place, &[OLD_KEY], 0, "convert --decrypt").await;
+    assert_eq!(place.column("SELECT data FROM sessions").await, before);
+    // What is named alone decides.
+    let report = with(&place, &[OLD_KEY], 1, "convert --encrypt --serializer marshal").await;
+    assert_eq!((&report["converted"], &report["refused"]), (&json!(1), &json!(4)), "{report}");
+}
+
+/// Where the column's type does not tell that it takes JSON alone.
+#[tokio::test]
+async fn a_column_of_json_is_told_by_hand() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    place.put(&[(private(), JSON, OLD, OLD)]).await;
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt --json-column").await;
+    assert_eq!((&report["converted"], encrypted(&place, "%").await), (&json!(1), 0));
+    assert_eq!(place.count("data LIKE '\"sbe1.%\"'").await, 1);
+}
+
+async fn a_column_of_something_else_is_not_sealed(place: Place) {
+    place.store().await.close().await.unwrap();
+    let rows: Vec<_> = (0..150).map(|_| (private(), MARSHAL, OLD, OLD)).collect();
+    place.put(&rows).await;
+    place.sql("ALTER TABLE sessions ADD COLUMN agent varchar(4000)").await;
+    place.sql("UPDATE sessions SET agent = 'Mozilla/5.0 (X11)' WHERE id > 2").await;
+    for task in ["--data-column agent", "--data-column agent --dry-run", "--serializer null"] {
+        let answer = with(&place, &[OLD_KEY], 1, &format!("convert --encrypt {task}")).await;
+        let problem = answer["error"].as_str().unwrap();
+        let rows = if task.contains("agent") { 98 } else { 100 };
+        let words = format!("the data of the first {rows} rows cannot be read");
+        assert!(problem.contains(&words) && !problem.contains("Mozilla"), "{problem}");
+        assert!(problem.contains("--data-column") && problem.contains("--serializer"), "{problem}");
+    }
+    assert_eq!(place.count("agent = 'Mozilla/5.0 (X11)'").await, 148);
+    assert_eq!(place.count(&format!("data = '{MARSHAL}'")).await, 150);
 }
 
 /// Keys that cannot be read are wrong use, and nothing of them is said.

@@ -10,7 +10,7 @@ use super::place::{OLD, Place, raw, said};
 use crate::servers::proxy::Mode;
 use crate::servers::{Postgres, Proxy};
 
-crate::admin::everywhere!(what_is_done_is_told);
+crate::admin::everywhere!(what_is_done_is_told, what_was_left_alone_is_told);
 
 /// `{"a"=>1}`.
 const MARSHAL: &str = "BAh7BkkiBmEGOgZFVGkG\n";
@@ -66,6 +66,42 @@ async fn what_is_done_is_told(place: Place) {
     assert_eq!(child.wait().await.unwrap().code(), Some(1));
     let line = lines.next_line().await.unwrap().unwrap();
     assert!(line.starts_with("sqlbypass: ") && !line.contains("run it again to go on"), "{line}");
+}
+
+/// Rows that a conversion could not read before it failed.
+async fn what_was_left_alone_is_told(place: Place) {
+    place.store().await.close().await.unwrap();
+    let data = |n: usize| if n % 10 == 3 { "sentinel is no session" } else { MARSHAL };
+    let rows: Vec<_> = (0..100).map(|n| (raw(), data(n), OLD, OLD)).collect();
+    place.put(&rows).await;
+    std::fs::write(place.folder.path().join("keys"), format!("k1:{}", "6b".repeat(32))).unwrap();
+    let to_do = format!("data = '{MARSHAL}'");
+    for (task, format) in
+        [("--to json", "text"), ("--to json", "json"), ("--encrypt --keys-file keys", "json")]
+    {
+        let before = place.count(&to_do).await;
+        let task = format!("convert {task} --batch 20 --pause 2000 --format {format}");
+        let child = place.start(&task, &to_do, |left| left + 18 <= before).await;
+        place.sql("ALTER TABLE sessions RENAME TO elsewhere").await;
+        let output = child.wait_with_output().await.unwrap();
+        place.sql("ALTER TABLE elsewhere RENAME TO sessions").await;
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(!said.contains("sentinel"), "{said}");
+        let all = "SELECT id FROM sessions WHERE data LIKE 'sentinel%'";
+        let first = place.column(&format!("{all} AND id < 20")).await;
+        for row in &first {
+            assert!(said.contains(&format!("row {row} is left as it is: ")), "{said}");
+        }
+        assert!(first.len() == 2, "{first:?}");
+        if format == "json" {
+            let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+            let refusals = answer["refusals"].as_array().unwrap();
+            assert_eq!(answer["refused"], refusals.len(), "{answer}");
+            assert!(first.iter().all(|row| refusals.iter().any(|told| told["row"] == **row)));
+            assert!(answer["error"].is_string() && answer["seen"].as_u64() > Some(0), "{answer}");
+        }
+    }
 }
 
 /// The server dies under it.

@@ -15,6 +15,9 @@ crate::admin::everywhere!(
     who_looks_changes_nothing,
     a_column_that_is_not_unique_is_no_key,
     a_column_of_something_else_is_not_filled,
+    what_holds_no_sessions_is_left_alone,
+    odd_ids_among_sessions_are_no_reason_to_refuse,
+    the_command_that_adds_a_column_is_named,
 );
 
 const COLUMN: &str = "--user-column user_id";
@@ -53,6 +56,9 @@ async fn a_column_has_one_part(place: Place) {
         ("backfill", "--user-column data"),
         ("backfill --recheck", "--user-column Session_Id"),
         ("backfill", "--user-column expires_at"),
+        ("backfill", "--user-column id"),
+        ("backfill --dry-run", "--user-column ID"),
+        ("list --user 42", "--user-column id"),
         ("trim", "--primary-key data"),
         ("clear --yes", "--data-column created_at"),
         ("revoke --user 42 --all", "--user-column updated_at"),
@@ -292,5 +298,78 @@ async fn a_column_of_something_else_is_not_filled(place: Place) {
     for look in ["list --user 42", "revoke --user 42 --all --dry-run"] {
         let told = said(&place.run(&format!("{look} --user-column nosuch")).await);
         assert!(told.contains("the table has no column \"nosuch\": every row is read"), "{told}");
+    }
+}
+
+/// Every task that changes or deletes, in a form that says so and in one that only looks.
+const CHANGING: [&str; 10] = [
+    "clear --yes",
+    "clear --dry-run",
+    "trim --by updated",
+    "trim --dry-run",
+    "upgrade",
+    "convert --to json",
+    "convert --to marshal --dry-run",
+    "convert --encrypt --keys-file keys",
+    "convert --decrypt --keys-file keys",
+    "convert --rotate --dry-run --keys-file keys",
+];
+
+fn put_keys(place: &Place) {
+    std::fs::write(place.folder.path().join("keys"), format!("k1:{}", "6b".repeat(32))).unwrap();
+}
+
+/// As where `--table users --session-id-column email` was said.
+async fn what_holds_no_sessions_is_left_alone(place: Place) {
+    place.store().await.close().await.unwrap();
+    put_keys(&place);
+    let ada = logged_in("user", 42);
+    place.put(&[(private(), &ada, OLD, OLD), (private(), &ada, OLD, OLD)]).await;
+    // Nobody is old enough to go but one, behind the others.
+    place.sql("UPDATE sessions SET updated_at = '2999-01-01 00:00:00'").await;
+    place.put(&[(private(), &ada, OLD, OLD)]).await;
+    place.sql("ALTER TABLE sessions ADD COLUMN email varchar(255)").await;
+    place.sql("UPDATE sessions SET email = 'ada@example.com'").await;
+    let before = rows(&place).await;
+    for task in CHANGING {
+        let output = place.run(&format!("{task} --session-id-column email")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{task}: {told}");
+        assert!(told.contains("3 of the first 3 ids do not look like sessions'"), "{task}: {told}");
+        assert!(told.contains("--any-shape") && told.contains("nothing was changed"), "{told}");
+        assert!(!told.contains("example.com"), "{told}");
+    }
+    assert_eq!(rows(&place).await, before);
+    let some = "--session-id-column email --any-shape";
+    assert_eq!(place.json(&format!("trim --by updated {some}")).await["deleted"], 1);
+    assert_eq!(place.json(&format!("clear --yes {some}")).await["deleted"], 2);
+}
+
+async fn odd_ids_among_sessions_are_no_reason_to_refuse(place: Place) {
+    place.store().await.close().await.unwrap();
+    put_keys(&place);
+    for task in CHANGING {
+        place.json(task).await;
+    }
+    let ada = logged_in("user", 42);
+    for odd in ["odd", "another odd one"] {
+        place.put(&[(odd.into(), &ada, OLD, OLD), (private(), &ada, OLD, OLD)]).await;
+    }
+    // However few rows are taken at once.
+    assert_eq!(place.json("trim --dry-run --batch 1").await["deleted"], 4);
+    assert_eq!(place.json("upgrade --dry-run --batch 1").await["upgraded"], 2);
+    let told = said(&place.run("convert --to json --batch 1").await);
+    assert!(told.contains("of 4 sessions"), "{told}");
+    assert_eq!(place.json("clear --yes --batch 1").await["deleted"], 4);
+}
+
+async fn the_command_that_adds_a_column_is_named(place: Place) {
+    place.store().await.close().await.unwrap();
+    for task in ["backfill", "backfill --recheck --dry-run"] {
+        let output = place.run(&format!("{task} --user-column user_id")).await;
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let command = "sqlbypass create --add-user-column --user-column user_id --print";
+        assert!(told.contains(command) && !told.contains("AnyBuilder"), "{told}");
     }
 }

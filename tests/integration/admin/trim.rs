@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlbypass::admin::{Ended, Pace, TrimOptions, Trimmer, trim};
-use sqlbypass::{Maintenance, SessionId, Store, Timeouts};
+use sqlbypass::{AnyStore, Maintenance, SessionId, Store, Table, Timeouts};
 
 use super::place::{OLD, Place, anywhere, killed, now, private, said, signal};
 use crate::promises::{data, insert, new_id, update};
@@ -195,12 +195,45 @@ async fn a_trimmer_trims_by_itself(place: Place) {
     assert_eq!(place.count("TRUE").await, 5);
 }
 
+/// Unless it is told that ids may look like anything.
+#[tokio::test]
+async fn a_trimmer_leaves_what_holds_no_sessions() {
+    let place = Place::sqlite().await.unwrap();
+    fill(&place, 50, 0, 5).await;
+    place.sql("ALTER TABLE sessions ADD COLUMN email varchar(255) DEFAULT 'ada@example.com'").await;
+    let table = Table::default().session_id_column("email").unwrap();
+    for any_shape in [false, true] {
+        let store = AnyStore::url(&place.url).unwrap().table(table.clone()).open().await.unwrap();
+        let (told, mut reports) = tokio::sync::mpsc::unbounded_channel();
+        let options = TrimOptions { any_shape, ..TrimOptions::default() };
+        let trimmer = Trimmer::new(store).options(options).every(Duration::from_millis(20));
+        let task = tokio::spawn(trimmer.on_end(move |result| drop(told.send(result))).run());
+        let result = reports.recv().await.unwrap();
+        task.abort();
+        match any_shape {
+            false => assert!(result.unwrap_err().to_string().contains("any_shape")),
+            true => assert_eq!(result.unwrap().deleted, 50),
+        }
+    }
+    assert_eq!(place.count("TRUE").await, 5);
+}
+
 async fn time_is_up(place: Place) {
     fill(&place, 300, 0, 0).await;
     let begun = std::time::Instant::now();
     let report = place.json("trim --batch 100 --pause 600000 --for 1s").await;
     assert_eq!((&report["ended"], &report["deleted"]), (&"out_of_time".into(), &100.into()));
+    assert_eq!((&report["finished"], &report["next"]), (&false.into(), &"run it again".into()));
     assert!((1..60).contains(&begun.elapsed().as_secs()));
+    let output = place.run("trim --batch 100 --pause 600000 --for 1s").await;
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("not finished: the time is up, run it again to go on"), "{told}");
+    let report = place.json("trim").await;
+    assert_eq!((&report["finished"], report.get("next")), (&true.into(), None));
+    let help = said(&place.run("trim --help").await);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("it exits with 0 and says that it is not finished"), "{help}");
 }
 
 /// A row that somebody holds keeps the first trimmer within its batch; the second one leaves.

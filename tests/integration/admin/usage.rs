@@ -1,5 +1,7 @@
 //! Exit codes, help, and what is never said.
 
+use std::time::Duration;
+
 use super::place::{Place, program, said};
 
 const COMMANDS: [&str; 12] = [
@@ -101,6 +103,68 @@ async fn a_number_below_zero_is_a_wrong_number() {
         let output = output.await.unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains(told), "{}", said(&output));
+    }
+}
+
+/// Whatever stands in the wrong place may be a password or a key.
+#[tokio::test]
+async fn what_was_typed_is_not_echoed() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let url = "postgres://app:sentinel@db/shop";
+    let odd = "mysql://app:s e\"n'tinel@db/shop";
+    let key = &format!("k1:sentinel{}", "6b".repeat(20));
+    let id = &format!("sentinel{}", "6b".repeat(12));
+    let short = "sentinel";
+    let of_database = ["--database", &place.url];
+    for arguments in [
+        &["stats", "--svg", url][..],
+        &["stats", "--svg", odd],
+        &["serve", "--listen", url],
+        &["serve", "--listen", odd],
+        &["serve", &format!("--listen={url}")],
+        &["create", "--migration", url],
+        &["list", "--table", key],
+        &["list", "--table", id],
+        &["list", "--table", odd],
+        &["backfill", "--user-column", id],
+        &["list", "--data-column", url],
+        &["trim", "--primary-key", key],
+        &["list", short],
+        &["stats", "--", short],
+        &["trim", "--days", short],
+        &["trim", "--for", short],
+        &["bench", "--seconds", short],
+        &["convert", "--to", short],
+        &["list", "--format", short],
+        &["list", "--serializer", short],
+        &["show", "--row", short],
+        &["completions", short],
+        &["man", "--folder", &format!("/dev/null/{url}")],
+        &["completions", "bash", short],
+    ] {
+        let mut command = program("");
+        command.current_dir(place.folder.path()).args(arguments);
+        let has_database = !["serve", "completions", "man"].contains(&arguments[0]);
+        let more = if has_database && !arguments.contains(&"--") { &of_database[..] } else { &[] };
+        let output = tokio::time::timeout(Duration::from_secs(60), command.args(more).output());
+        let output = output.await.unwrap_or_else(|_| panic!("{arguments:?} go on")).unwrap();
+        let told = said(&output);
+        assert_ne!(output.status.code(), Some(0), "{arguments:?}: {told}");
+        assert!(!told.contains("inel") && !told.contains("6b6b"), "{arguments:?}: {told}");
+        assert!(told.contains("not shown") || told.contains("the name is a URL"), "{told}");
+    }
+    assert!(said(&program(short).output().await.unwrap()).contains("unrecognized subcommand"));
+    // What is plainly harmless is repeated, for people to find it.
+    for (arguments, told) in [
+        ("list --fromat json", "'--fromat'"),
+        ("trim --days 0", "'0' for '--days"),
+        ("list --table my_sessions_of_some_old_application_2", "my_sessions_of_some_old_app"),
+        ("stats --svg no/such/folder.svg", "no/such/folder.svg"),
+        ("create --migration no/such/folder.sql", "no/such/folder.sql"),
+    ] {
+        let said = said(&place.run(arguments).await);
+        assert!(said.contains(told), "{said}");
     }
 }
 

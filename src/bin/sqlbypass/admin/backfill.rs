@@ -2,11 +2,12 @@
 
 use clap::Args;
 use serde_json::json;
+use sqlbypass::Maintenance as _;
 use sqlbypass::admin::{self, BackfillOptions, BackfillReport};
 
 use super::database::Database;
 use super::output::{answer, counted, note};
-use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::task::{PaceOptions, Watcher, block_on, check, ended, ending};
 use super::users::UserKey;
 use crate::failure::Failure;
 
@@ -39,15 +40,16 @@ pub(crate) struct Options {
 
 /// Fills and reports.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    if options.database.table()?.user().is_none() {
+    let Some(column) = options.database.table()?.user().map(str::to_owned) else {
         return Err(Failure::Usage(
-            "which column? name it by --user-column; create --add-user-column makes one".into(),
+            "which column? name it by --user-column; create --add-user-column shows the SQL that makes one"
+                .into(),
         ));
-    }
-    block_on(work(options))
+    };
+    block_on(work(options, &column))
 }
 
-async fn work(options: &Options) -> Result<(), Failure> {
+async fn work(options: &Options, column: &str) -> Result<(), Failure> {
     let own = BackfillOptions::new(options.key.users(), options.database.codec()?);
     let backfill = BackfillOptions {
         recheck: options.recheck,
@@ -56,6 +58,12 @@ async fn work(options: &Options) -> Result<(), Failure> {
         ..own
     };
     let store = options.database.open_for(options.pace.dry_run).await?;
+    if !store.inspect().await?.user {
+        return Err(Failure::failed(format!(
+            "filling the column of users: the table has no column {column}: sqlbypass create \
+             --add-user-column --user-column {column} --print shows the SQL that adds it"
+        )));
+    }
     let format = options.database.format;
     let mut watcher = Watcher::changing("filled", options.pace.dry_run, format)?;
     let report = admin::backfill(&store, &backfill, watcher.watch()).await;
@@ -67,7 +75,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
 }
 
 fn tell(options: &Options, report: &BackfillReport) -> Result<(), Failure> {
-    let (words, word) = ending(report.ended);
+    let (words, _) = ending(report.ended);
     let dry_run = options.pace.dry_run;
     let verb = if dry_run { "would fill" } else { "filled" };
     let (filled, seen) = (report.filled, counted(report.seen, "session"));
@@ -96,10 +104,9 @@ fn tell(options: &Options, report: &BackfillReport) -> Result<(), Failure> {
         "unreadable": report.unreadable,
         "busy": report.busy,
         "gone": report.gone,
-        "ended": word,
         "dry_run": dry_run,
     });
-    answer(options.database.format, &text, &json)
+    answer(options.database.format, &text, &ended(json, report.ended))
 }
 
 /// What looks wrong, and the failure if it is.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use sqlbypass::Layout;
-use sqlbypass::admin::{self, BenchLine, BenchOptions, BenchReport, Ended, Latency, Load};
+use sqlbypass::admin::{
+    self, BenchLine, BenchOptions, BenchProgress, BenchReport, Ended, Latency, Load,
+};
 
 use super::create::Profile;
 use super::database::Database;
-use super::output::answer;
-use super::task::{Watcher, block_on, check, ending};
+use super::output::{answer, counted};
+use super::task::{Line, Watcher, block_on, check, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -70,10 +72,30 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let format = options.database.format;
     let settings = options.database.for_a_service()?;
     let mut watcher = Watcher::reading(format)?;
-    let report = admin::bench(settings, &wanted, watcher.watch()).await;
+    let report = admin::bench(settings, &wanted, watcher.watch_by(progress)).await;
     let report = watcher.end(report)?;
     answer(format, &text(options, &report), &json(options, &report))?;
     check(report.ended)
+}
+
+/// How far it is: in rows first, then in measurements.
+fn progress(progress: &BenchProgress) -> Line {
+    let (seen, total, of, json) = match *progress {
+        BenchProgress::Filling { rows, total, .. } => {
+            (rows, total, "rows to begin with".into(), json!({"step": "filling"}))
+        }
+        BenchProgress::Measuring { load, tasks, done, total, .. } => {
+            let load = name(load);
+            let by = counted(tasks as u64, "task");
+            let json = json!({"step": "measuring", "load": load, "tasks": tasks});
+            (done, total, format!("measurements, now {load} by {by}"), json)
+        }
+        _ => (0, 0, "steps".into(), json!({})),
+    };
+    let (seen, total) = (seen as u64, total as u64);
+    let mut json = json;
+    (json["seen"], json["total"]) = (seen.into(), total.into());
+    Line { seen, total: Some(total), of, json }
 }
 
 fn text(options: &Options, report: &BenchReport) -> String {

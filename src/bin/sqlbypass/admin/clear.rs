@@ -9,7 +9,7 @@ use sqlbypass::admin::{self, ClearOptions};
 
 use super::database::Database;
 use super::output::{answer, counted};
-use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::task::{PaceOptions, Shape, Watcher, block_on, check, ended, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -17,7 +17,8 @@ Examples:
   sqlbypass clear --yes --database sqlite://app.db
   sqlbypass clear --dry-run --format json --database postgres://app@db/shop
 
-Everybody is logged out. Sessions that begin while it works may stay.";
+Everybody is logged out. Sessions that begin while it works may stay. A table in which most of the first
+ids do not look like sessions' is left as it is, unless --any-shape.";
 
 /// Delete every session
 #[derive(Args, Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -51,15 +54,16 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     let format = options.database.format;
     let mut watcher = Watcher::changing("deleted", options.pace.dry_run, format)?;
     let pace = options.pace.pace(&options.database);
-    let clear = ClearOptions { pace, dry_run: options.pace.dry_run };
+    let clear =
+        ClearOptions { pace, dry_run: options.pace.dry_run, any_shape: options.shape.any_shape };
     let report = admin::clear(&store, &clear, watcher.watch()).await;
     let report = watcher.end(report)?;
     store.close().await?;
-    let (words, word) = ending(report.ended);
+    let (words, _) = ending(report.ended);
     let verb = if clear.dry_run { "would delete" } else { "deleted" };
     let text = format!("{verb} {}{words}", counted(report.deleted, "session"));
-    let json = json!({"deleted": report.deleted, "ended": word, "dry_run": clear.dry_run});
-    answer(format, &text, &json)?;
+    let json = json!({"deleted": report.deleted, "dry_run": clear.dry_run});
+    answer(format, &text, &ended(json, report.ended))?;
     check(report.ended)
 }
 

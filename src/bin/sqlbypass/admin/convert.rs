@@ -1,13 +1,13 @@
 //! `sqlbypass convert`.
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde_json::{Map, Value as Json, json};
 use sqlbypass::admin::{self, ConvertOptions, ConvertReport, EncryptOptions};
 use sqlbypass::{AnyStore, Error, Keys, Recrypt};
 
 use super::database::Database;
 use super::output::{answer, warn};
-use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::task::{PaceOptions, Shape, Watcher, block_on, check, ended, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -20,11 +20,15 @@ Examples:
 
 Let every service read both formats first (Rails: serializer hybrid). Symbols become strings and times
 text, as in Rails; a session with what JSON cannot say is listed by its row and left alone, unless
---lossy. With --serializer null, rows that are no Marshal are read as plain objects. Encrypted rows are
-decrypted first.
+--lossy. With --serializer null, rows that are no Marshal are read as plain objects. --to does not touch
+encrypted rows and lists them: --decrypt the table first, and --encrypt it again afterwards.
 
 To encrypt, let every service read plain and encrypted rows first, with the same keys; to decrypt, let
-them write plain rows; to rotate, let them read the new key. A row that no key opens is listed.";
+them write plain rows; to rotate, let them read the new key. A row that no key opens is listed and left
+alone, and --encrypt does so with what cannot be read: by the --serializer, or by any where none is named.
+
+A table in which most of the first ids do not look like sessions' is left as it is, unless --any-shape;
+so is one of whose first data --encrypt can read none.";
 
 /// Re-encode the data of every session, beside live traffic
 #[derive(Args, Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Options {
     /// The column takes JSON alone, which MariaDB's json does not tell: encrypt to a JSON string
     #[arg(long, conflicts_with_all = ["to", "decrypt"])]
     json_column: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -78,14 +84,15 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     };
     let own = ConvertOptions::new(wanted);
     let convert = ConvertOptions {
-        from: options.database.serializer,
+        from: options.database.serializer(),
         lossy: options.lossy,
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
+        any_shape: options.shape.any_shape,
         ..own
     };
-    block_on(work(options, async |store, watcher| {
-        admin::convert(store, &convert, watcher.watch()).await
+    block_on(work(options, async |store, report, watcher| {
+        admin::convert_into(store, &convert, report, watcher.watch()).await
     }))
 }
 
@@ -102,29 +109,35 @@ fn encrypt(options: &Options, keys: Option<Keys>) -> Result<(), Failure> {
     let encrypt = EncryptOptions {
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
+        reads: options.database.serializer.map(|named| named.codec()).transpose()?,
+        in_json: options.json_column,
+        any_shape: options.shape.any_shape,
         ..own
     };
-    block_on(work(options, async |store, watcher| {
-        admin::encrypt(store, &encrypt, watcher.watch()).await
+    block_on(work(options, async |store, report, watcher| {
+        admin::encrypt_into(store, &encrypt, report, watcher.watch()).await
     }))
 }
 
 async fn work(
     options: &Options,
-    convert: impl AsyncFnOnce(&AnyStore, &mut Watcher) -> Result<ConvertReport, Error>,
+    convert: impl AsyncFnOnce(&AnyStore, &mut ConvertReport, &mut Watcher) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
     let mut watcher =
         Watcher::changing("converted", options.pace.dry_run, options.database.format)?;
-    let report = convert(&store, &mut watcher).await;
-    let report = watcher.end(report)?;
+    let mut report = ConvertReport::default();
+    let result = convert(&store, &mut report, &mut watcher).await;
+    let result = watcher.end(result);
+    warn_of_refusals(&report);
+    result.map_err(|failure| failure.knowing(refusals(&report)))?;
     store.close().await?;
     tell(options, &report)?;
     check(report.ended)?;
     if report.refused > 0 || report.busy > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 
-fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
+fn warn_of_refusals(report: &ConvertReport) {
     for refusal in &report.refusals {
         warn(&format!("row {} is left as it is: {}", refusal.row, refusal.problem));
     }
@@ -132,7 +145,20 @@ fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
     if more > 0 {
         warn(&format!("and {more} more, which are counted and not named"));
     }
-    let (words, word) = ending(report.ended);
+}
+
+/// What was left as it is, for programs.
+fn refusals(report: &ConvertReport) -> Map<String, Json> {
+    let named = report
+        .refusals
+        .iter()
+        .map(|refusal| json!({"row": refusal.row.to_string(), "problem": refusal.problem}));
+    let values = [("refused", report.refused.into()), ("refusals", named.collect())];
+    values.into_iter().map(|(name, value): (&str, Json)| (name.to_owned(), value)).collect()
+}
+
+fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
+    let (words, _) = ending(report.ended);
     let verb = if options.pace.dry_run { "would convert" } else { "converted" };
     let mut text = format!(
         "{verb} {} of {} sessions, {} need no conversion",
@@ -148,21 +174,16 @@ fn tell(options: &Options, report: &ConvertReport) -> Result<(), Failure> {
         }
     }
     text.push_str(words);
-    let refusals: Vec<_> = report
-        .refusals
-        .iter()
-        .map(|refusal| json!({"row": refusal.row.to_string(), "problem": refusal.problem}))
-        .collect();
-    let json = json!({
+    let mut json = json!({
         "seen": report.seen,
         "converted": report.converted,
         "already": report.already,
-        "refused": report.refused,
-        "refusals": refusals,
         "busy": report.busy,
         "gone": report.gone,
-        "ended": word,
         "dry_run": options.pace.dry_run,
     });
-    answer(options.database.format, &text, &json)
+    for (name, value) in refusals(report) {
+        json[name] = value;
+    }
+    answer(options.database.format, &text, &ended(json, report.ended))
 }

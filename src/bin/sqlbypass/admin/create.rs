@@ -1,7 +1,7 @@
 //! `sqlbypass create`.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -149,10 +149,15 @@ fn write(file: &Path, statements: &[String], undo: &str) -> Result<(), Failure> 
         .create_new(true)
         .open(file)
         .and_then(|mut file| file.write_all(text.as_bytes()));
-    Ok(written.map_err(|fault| {
-        Error::config(doing, format!("{}: {fault}", file.display()))
+    written.map_err(|fault| match fault.kind() {
+        ErrorKind::AlreadyExists => {
+            let problem = format!("{} is there already", file.display());
+            Failure::usage(Error::config(doing, problem).advice("name a new file"))
+        }
+        _ => Error::config(doing, format!("{}: {fault}", file.display()))
             .advice("name a new file in a folder that can be written")
-    })?)
+            .into(),
+    })
 }
 
 /// A migration of Rails that runs the statements.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use sqlbypass::{AnyBuilder, AnyStore, Codec, Keys, Serializer, SqliteStore, Table};
+use sqlbypass::{AnyBuilder, AnyStore, Codec, Error, Keys, Serializer, SqliteStore, Table};
 
 use crate::failure::Failure;
 use crate::keys::KeyOptions;
@@ -35,9 +35,9 @@ pub(crate) struct Database {
     /// The column of users, where there is one: a user's sessions are found by it
     #[arg(long, value_name = "NAME")]
     user_column: Option<String>,
-    /// What Rails calls the serializer: marshal, json, hybrid or null
-    #[arg(long, default_value = "hybrid")]
-    pub(super) serializer: Serializer,
+    /// What Rails calls the serializer: marshal, json, hybrid or null [default: hybrid]
+    #[arg(long)]
+    pub(super) serializer: Option<Serializer>,
     #[command(flatten)]
     keys: KeyOptions,
     /// How to answer; json is one object on standard output, {"error": "…"} where the command failed
@@ -120,21 +120,31 @@ impl Database {
 
     /// What reads the data; with keys also what is encrypted.
     pub(super) fn codec(&self) -> Result<Arc<dyn Codec>, Failure> {
-        self.keys.codec(self.serializer)
+        self.keys.codec(self.serializer())
+    }
+
+    /// The serializer; the one that reads most where none is named.
+    pub(super) fn serializer(&self) -> Serializer {
+        self.serializer.unwrap_or(Serializer::Hybrid)
     }
 
     /// Opens a table that is there.
     pub(super) async fn open(&self) -> Result<AnyStore, Failure> {
-        Ok(self.builder()?.open().await?)
+        self.builder()?.open().await.map_err(refused)
     }
 
     /// Opens it to look only.
     pub(super) async fn look(&self) -> Result<AnyStore, Failure> {
-        Ok(self.looking()?.open().await?)
+        self.looking()?.open().await.map_err(refused)
     }
 
     /// Opens it for a task, which in a dry run only looks.
     pub(super) async fn open_for(&self, dry_run: bool) -> Result<AnyStore, Failure> {
         if dry_run { self.look().await } else { self.open().await }
     }
+}
+
+/// What cannot be as it was named is wrong use, also where the table has to be seen for that.
+fn refused(error: Error) -> Failure {
+    if error.is_config() { Failure::usage(error) } else { error.into() }
 }

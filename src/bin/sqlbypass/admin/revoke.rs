@@ -7,7 +7,7 @@ use sqlbypass::admin::{self, Ended, Revoke, RevokeReport, UserOptions};
 
 use super::database::Database;
 use super::output::{answer, counted, note};
-use super::task::{PaceOptions, Watcher, block_on, ending};
+use super::task::{PaceOptions, Watcher, block_on, ended, ending};
 use super::users::{self, UserKey};
 use crate::failure::Failure;
 
@@ -150,7 +150,7 @@ async fn only(
 }
 
 fn tell(options: &Options, report: &RevokeReport) -> Result<(), Failure> {
-    let (words, word) = ending(report.ended);
+    let (words, _) = ending(report.ended);
     let verb = if options.pace.dry_run { "would revoke" } else { "revoked" };
     let text = format!("{verb} {}{words}", counted(report.revoked, "session"));
     let json = json!({
@@ -158,8 +158,7 @@ fn tell(options: &Options, report: &RevokeReport) -> Result<(), Failure> {
         "revoked": report.revoked,
         "unreadable": report.unreadable,
         "missing": report.missing,
-        "ended": word,
         "dry_run": options.pace.dry_run,
     });
-    answer(options.database.format, &text, &json)
+    answer(options.database.format, &text, &ended(json, report.ended))
 }

@@ -38,7 +38,8 @@ pub(crate) struct PaceOptions {
     /// Rest between two batches at least so long, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pause: u64,
-    /// Stop after this time: 90s, 10m, 2h, 1d, or a number of seconds
+    /// Stop after this time: 90s, 10m, 2h, 1d, or a number of seconds. Where it is up before the end
+    /// is reached, it exits with 0 and says that it is not finished (revoke exits with 1)
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     at_most: Option<Duration>,
     /// Change nothing; say what would be done
@@ -57,6 +58,15 @@ impl PaceOptions {
             at_most: self.at_most,
         }
     }
+}
+
+/// Whether ids may look like anything
+#[derive(Args, Debug)]
+pub(super) struct Shape {
+    /// Take ids of any shape, also where most of the first ones have one that nobody generates: the
+    /// table may hold something else than sessions
+    #[arg(long)]
+    pub(super) any_shape: bool,
 }
 
 const DURATION: &str = "write a whole number with s, m, h or d, or one of seconds";
@@ -94,7 +104,18 @@ pub(super) struct Watcher {
     /// What the task told last.
     told: Option<Progress>,
     /// When a line was written last, and of what.
-    line: (Instant, Option<Progress>),
+    line: (Instant, Option<Line>),
+}
+
+/// What is shown of a progress.
+#[derive(Debug, PartialEq)]
+pub(super) struct Line {
+    pub(super) seen: u64,
+    pub(super) total: Option<u64>,
+    /// What is counted, and what else there is to say of it: `rows, 20 deleted`.
+    pub(super) of: String,
+    /// The same for programs.
+    pub(super) json: Json,
 }
 
 impl Watcher {
@@ -130,12 +151,18 @@ impl Watcher {
     pub(super) fn watch(&mut self) -> impl FnMut(&Progress) -> ControlFlow<()> + Send + '_ {
         |progress| {
             self.told = Some(*progress);
-            self.show(progress);
-            match self.stop.load(Ordering::Relaxed) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            let Progress { seen, changed, total } = *progress;
+            let of = format!("rows{}", self.words(changed));
+            self.show(Line { seen, total, of, json: known(progress).into() })
         }
+    }
+
+    /// The same for a task with a progress of its own.
+    pub(super) fn watch_by<P>(
+        &mut self,
+        line: impl Fn(&P) -> Line + Send,
+    ) -> impl FnMut(&P) -> ControlFlow<()> + Send {
+        move |progress| self.show(line(progress))
     }
 
     /// Whether the task was told to stop.
@@ -143,31 +170,35 @@ impl Watcher {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn show(&mut self, progress: &Progress) {
-        let Progress { seen, changed, total } = *progress;
-        if let Some(bar) = &self.bar {
-            if let Some(total) = total {
-                bar.set_length(total.max(seen));
-            }
-            bar.set_position(seen);
-            bar.set_message(self.words(changed));
-            return;
+    /// Shows how far the task has come, and tells it whether to go on.
+    fn show(&mut self, line: Line) -> ControlFlow<()> {
+        match &self.bar {
+            Some(bar) => draw(bar, &line),
+            None => self.write(line),
         }
+        match self.is_stopped() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn write(&mut self, line: Line) {
         // A task that rests has nothing new to say.
-        if self.line.0.elapsed() < LINE_EVERY || self.line.1 == Some(*progress) {
+        if self.line.0.elapsed() < LINE_EVERY || self.line.1.as_ref() == Some(&line) {
             return;
         }
-        self.line = (Instant::now(), Some(*progress));
-        let line = match (self.format, total) {
-            (Format::Json, _) => Json::from(known(progress)).to_string(),
+        let Line { seen, total, of, json } = &line;
+        let text = match (self.format, *total) {
+            (Format::Json, _) => json.to_string(),
             (Format::Text, Some(total)) => {
-                let percent = (seen.min(total) * 100).checked_div(total).unwrap_or(100);
-                format!("{percent} % ({seen} of {total} rows{})", self.words(changed))
+                let percent = (*seen.min(&total) * 100).checked_div(total).unwrap_or(100);
+                format!("{percent} % ({seen} of {total} {of})")
             }
-            (Format::Text, None) => format!("{seen} rows{}", self.words(changed)),
+            (Format::Text, None) => format!("{seen} {of}"),
         };
         // Nobody may listen.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(std::io::stderr(), "{text}");
+        self.line = (Instant::now(), Some(line));
     }
 
     fn words(&self, changed: u64) -> String {
@@ -210,9 +241,21 @@ fn known(progress: &Progress) -> Map<String, Json> {
     values.into_iter().map(|(name, value): (&str, Json)| (name.to_owned(), value)).collect()
 }
 
+fn draw(bar: &ProgressBar, line: &Line) {
+    if line.seen < bar.position() {
+        // It counts something else now.
+        bar.reset();
+    }
+    if let Some(total) = line.total {
+        bar.set_length(total.max(line.seen));
+    }
+    bar.set_position(line.seen);
+    bar.set_message(line.of.clone());
+}
+
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = "{wide_bar} {percent} % of {human_len} rows{msg}, {eta} left";
+    let style = "{wide_bar} {percent} % of {human_len} {msg}, {eta} left";
     bar.set_style(
         ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
@@ -224,9 +267,23 @@ pub(super) fn ending(ended: Ended) -> (&'static str, &'static str) {
     match ended {
         Ended::Done => ("", "done"),
         Ended::Stopped => ("; stopped half-way, run it again to go on", "stopped"),
-        Ended::OutOfTime => ("; the time is up, run it again to go on", "out_of_time"),
+        Ended::OutOfTime => {
+            ("; not finished: the time is up, run it again to go on", "out_of_time")
+        }
         Ended::Elsewhere => ("; another process is at it, which goes on", "elsewhere"),
     }
+}
+
+/// The report of a task for programs, with a word on how it ended, and how to go on where it is not
+/// finished.
+pub(super) fn ended(mut report: Json, ended: Ended) -> Json {
+    report["ended"] = ending(ended).1.into();
+    report["finished"] = (ended == Ended::Done).into();
+    match ended {
+        Ended::Stopped | Ended::OutOfTime => report["next"] = "run it again".into(),
+        Ended::Done | Ended::Elsewhere => {}
+    }
+    report
 }
 
 /// A task that was stopped has not done what was asked.

@@ -8,7 +8,7 @@ use sqlbypass::admin::{self, By, TrimOptions};
 
 use super::database::Database;
 use super::output::{answer, counted, note};
-use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::task::{PaceOptions, Shape, Watcher, block_on, check, ended, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -19,7 +19,8 @@ Examples:
 
 SESSION_DAYS_TRIM_THRESHOLD is read as Ruby reads it, by its first digits; what would be zero is refused.
 On PostgreSQL and MySQL one process trims at a time: one that meets a batch of another's says so and
-leaves. SQLite cannot tell them apart, so they take turns. Stopped or killed, it can be run again.";
+leaves. SQLite cannot tell them apart, so they take turns. Stopped or killed, it can be run again. A table
+in which most of the first ids do not look like sessions' is left as it is, unless --any-shape.";
 
 /// Delete old sessions, in small batches beside live traffic
 #[derive(Args, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     /// Which time tells the age: of the last save, of the beginning, or either as in Rails
     #[arg(long, value_enum, default_value = "both")]
     by: Which,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -59,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         },
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
+        any_shape: options.shape.any_shape,
     };
     block_on(work(options, &trim, days))
 }
@@ -73,7 +77,7 @@ async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Fa
     if report.lacks_created_index {
         note("created_at has no index: this trim needs none, Rails' own reads the whole table");
     }
-    let (words, word) = ending(report.ended);
+    let (words, _) = ending(report.ended);
     let verb = if trim.dry_run { "would delete" } else { "deleted" };
     let seen = counted(report.seen, "session");
     let age = counted(u64::from(days), "day");
@@ -81,12 +85,11 @@ async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Fa
     let json = json!({
         "seen": report.seen,
         "deleted": report.deleted,
-        "ended": word,
         "days": days,
         "dry_run": trim.dry_run,
         "lacks_created_index": report.lacks_created_index,
     });
-    answer(format, &text, &json)?;
+    answer(format, &text, &ended(json, report.ended))?;
     check(report.ended)
 }
 

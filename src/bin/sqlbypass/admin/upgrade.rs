@@ -6,7 +6,7 @@ use sqlbypass::admin::{self, UpgradeOptions};
 
 use super::database::Database;
 use super::output::{answer, counted};
-use super::task::{PaceOptions, Watcher, block_on, check, ending};
+use super::task::{PaceOptions, Shape, Watcher, block_on, check, ended, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -21,9 +21,8 @@ digests, and every cookie stays good. Safe beside live traffic; stopped or kille
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// Take ids of any shape, also where most of the first ones have one that nobody generates
-    #[arg(long)]
-    any_shape: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -41,11 +40,11 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let mut watcher = Watcher::changing("secured", options.pace.dry_run, format)?;
     let pace = options.pace.pace(&options.database);
     let upgrade =
-        UpgradeOptions { pace, dry_run: options.pace.dry_run, any_shape: options.any_shape };
+        UpgradeOptions { pace, dry_run: options.pace.dry_run, any_shape: options.shape.any_shape };
     let report = admin::upgrade(&store, &upgrade, watcher.watch()).await;
     let report = watcher.end(report)?;
     store.close().await?;
-    let (words, word) = ending(report.ended);
+    let (words, _) = ending(report.ended);
     let verb = if upgrade.dry_run { "would secure" } else { "secured" };
     let mut text = format!("{verb} {} of {}", report.upgraded, counted(report.seen, "session"));
     for (count, what) in [
@@ -64,9 +63,8 @@ async fn work(options: &Options) -> Result<(), Failure> {
         "unusable": report.unusable,
         "duplicates": report.duplicates,
         "overtaken": report.overtaken,
-        "ended": word,
         "dry_run": upgrade.dry_run,
     });
-    answer(format, &text, &json)?;
+    answer(format, &text, &ended(json, report.ended))?;
     check(report.ended)
 }
