@@ -2,6 +2,7 @@
 
 mod rows;
 mod table;
+mod times;
 mod users;
 
 use std::sync::Arc;
@@ -131,7 +132,7 @@ async fn look<S: Maintenance>(
     table::clock(&facts, asked.elapsed(), found);
     table::server(&facts, found);
     match options.rows {
-        true => rows::look(store, options, &schema, watch, found).await,
+        true => rows::look(store, options, (&schema, &facts), watch, found).await,
         false => Ok(Ended::Done),
     }
 }

@@ -181,7 +181,7 @@ impl Connection {
         rows.push(self.raw.query_row(&ids, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?);
         let own = vec![
             ("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str())),
-            // SQLite's own functions take more for a time: `now`, a number, `12:00`.
+            // SQLite's own functions take more for a time: `now`, a number, `12:00`, a `Z` behind it.
             ("a_date", "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'".to_owned()),
         ];
         rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &own)?);

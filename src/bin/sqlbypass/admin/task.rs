@@ -226,6 +226,7 @@ pub(super) fn ending(ended: Ended) -> (&'static str, &'static str) {
         Ended::Stopped => ("; stopped half-way, run it again to go on", "stopped"),
         Ended::OutOfTime => ("; the time is up, run it again to go on", "out_of_time"),
         Ended::Elsewhere => ("; another process is at it, which goes on", "elsewhere"),
+        Ended::Failed => ("; failed half-way", "failed"),
     }
 }
 
