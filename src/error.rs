@@ -31,7 +31,7 @@ struct Inner {
     kind: Kind,
     doing: &'static str,
     problem: Cow<'static, str>,
-    advice: &'static str,
+    advice: Cow<'static, str>,
     code: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -90,7 +90,7 @@ impl Error {
             kind,
             doing,
             problem: problem.into(),
-            advice: "",
+            advice: "".into(),
             code: None,
             source: None,
         }))
@@ -194,15 +194,15 @@ impl Error {
             kind: inner.kind,
             doing: inner.doing,
             problem: inner.problem.clone(),
-            advice: inner.advice,
+            advice: inner.advice.clone(),
             code: inner.code.clone(),
             source: None,
         }))
     }
 
     /// Says what to do next.
-    pub fn advice(mut self, advice: &'static str) -> Self {
-        self.0.advice = advice;
+    pub fn advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.0.advice = advice.into();
         self
     }
 
@@ -216,6 +216,13 @@ impl Error {
     pub fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.0.source = Some(Box::new(source));
         self
+    }
+
+    /// What is shown: what is wrong, and the advice, empty where there is none.
+    pub(crate) fn what_and_advice(&self) -> (String, &str) {
+        let (shown, advice) = (self.to_string(), &*self.0.advice);
+        let what = shown.strip_suffix(advice).map(|what| what.trim_end_matches("; ").to_owned());
+        (what.unwrap_or(shown), advice)
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -18,3 +18,9 @@ ADD COLUMN {updated_at} timestamp(6) without time zone NOT NULL DEFAULT timezone
 GRANT {missing_rights} ON {table} TO {grantee}
 -- sequence
 GRANT USAGE ON SEQUENCE {missing_sequence} TO {grantee}
+-- created_times
+UPDATE {table} SET {created_at} = {created_now}
+WHERE {created_at} IS NULL OR NOT isfinite({created_at})
+-- updated_times
+UPDATE {table} SET {updated_at} = {updated_now}
+WHERE {updated_at} IS NULL OR NOT isfinite({updated_at})

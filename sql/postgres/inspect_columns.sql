@@ -2,8 +2,10 @@ SELECT
   attribute.attname::text,
   format_type(base.type, NULL),
   CASE WHEN base.type IN ('varchar'::regtype, 'bpchar'::regtype) THEN base.modifier - 4 ELSE -1 END,
-  base.type IN ('varchar'::regtype, 'text'::regtype) AND coalesce(locale.collisdeterministic, TRUE)
+  base.type IN ('varchar'::regtype, 'text'::regtype) AND coalesce(locale.collisdeterministic, TRUE),
+  relation.relkind IN ('v', 'm')
 FROM pg_attribute AS attribute
+JOIN pg_class AS relation ON relation.oid = attribute.attrelid
 CROSS JOIN LATERAL (
   WITH RECURSIVE step (type, modifier) AS (
     SELECT attribute.atttypid, attribute.atttypmod

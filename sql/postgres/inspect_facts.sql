@@ -38,3 +38,9 @@ FROM pg_catalog.pg_attribute AS attribute
 WHERE attribute.attrelid = to_regclass($1)
   AND attribute.attname = $2
   AND NOT attribute.attisdropped
+UNION ALL
+SELECT 'setting', CAST(attribute.attname AS text) || '_type', format_type(attribute.atttypid, NULL)
+FROM pg_catalog.pg_attribute AS attribute
+WHERE attribute.attrelid = to_regclass($1)
+  AND attribute.attname IN ('created_at', 'updated_at')
+  AND NOT attribute.attisdropped

@@ -4,3 +4,11 @@ CREATE UNIQUE INDEX {index_unique} ON {bare_table} ({session_id})
 ALTER TABLE {table} ADD COLUMN {created_at} datetime(6) NOT NULL DEFAULT {now}
 -- updated_at
 ALTER TABLE {table} ADD COLUMN {updated_at} datetime(6) NOT NULL DEFAULT {now}
+-- blob_ids
+UPDATE {table} SET {session_id} = CAST({session_id} AS text) WHERE typeof({session_id}) = 'blob'
+-- created_times
+UPDATE {table} SET {created_at} = {now}
+WHERE typeof({created_at}) <> 'text' OR datetime({created_at}) IS NULL OR {created_at} NOT GLOB {a_date} OR {created_at} LIKE '%z'
+-- updated_times
+UPDATE {table} SET {updated_at} = {now}
+WHERE typeof({updated_at}) <> 'text' OR datetime({updated_at}) IS NULL OR {updated_at} NOT GLOB {a_date} OR {updated_at} LIKE '%z'

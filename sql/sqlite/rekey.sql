@@ -1,4 +1,4 @@
 UPDATE {table} SET
   {session_id} = :new_id
 WHERE {key} = :key
-  AND {session_id} COLLATE BINARY = :stored_id
+  AND CAST({session_id} AS text) COLLATE BINARY = :stored_id

@@ -39,6 +39,9 @@ pub struct Stats {
     pub rows: u64,
     /// Rows that were not used for the time that was asked.
     pub expired: u64,
+    /// Rows whose `updated_at` cannot be read, which counts for none that has expired; where the table
+    /// has it.
+    pub undated: u64,
     /// Rows whose id is stored raw.
     pub unsecured: u64,
     /// Bytes in the data column.
@@ -71,10 +74,12 @@ pub async fn stats<S: Maintenance>(
     let clock = Clock::new(store.facts().await?.clock);
     let idle = Filter { idle_for: Some(options.idle_for), older_than: None };
     let mut count = Count::default();
+    let has_time = store.inspect().await?.updated_at;
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
         for row in &rows {
             count.add(row, clock.matches(row, &idle));
+            count.stats.undated += u64::from(has_time && row.updated_at.is_none());
         }
     }
     let (_, ended) = walk.finish();

@@ -102,6 +102,8 @@ pub enum Ended {
     OutOfTime,
     /// Another process is at the same task.
     Elsewhere,
+    /// It failed half-way, and tells what it knows until then: [`doctor`](super::doctor) alone ends so.
+    Failed,
 }
 
 /// What people may call a row by: its primary key or, where that is the session's id, a short digest

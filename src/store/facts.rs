@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::store::statements::{Names, Statements, split};
 use crate::table::{Facts, Table};
 
+const LOOKING: &str = "looking at the sessions table";
+
 /// One row: `clock` with microseconds since 1970, `setting`, `index` with a column, `type` of the
 /// id column, `cure` with what it mends.
 pub(super) type Fact = (String, String, String);
@@ -44,7 +46,7 @@ pub(super) fn cures(file: &str, statements: &Statements, own: &Names) -> Result<
 pub(super) fn missing_schema(table: &Table) -> Error {
     let schema = split(table).0.unwrap_or_default();
     let problem = format!("the schema {schema:?} does not exist");
-    Error::schema("looking at the sessions table", problem)
+    Error::schema(LOOKING, problem)
         .advice("create it, or name another before the table's name (--table)")
 }
 
@@ -54,17 +56,27 @@ pub(super) fn check_key(table: &Table, own: Option<&str>, is_unique: bool) -> Re
     match (table.named_primary_key(), own) {
         (Some(name), Some(own)) if !name.eq_ignore_ascii_case(own) && !is_unique => {
             let problem = format!("the column {name:?} of {:?} is not unique", table.name());
-            Err(Error::schema("looking at the sessions table", problem)
-                .advice("name a primary key that is, or none"))
+            Err(Error::schema(LOOKING, problem).advice("name a primary key that is, or none"))
         }
         _ => Ok(()),
     }
 }
 
-/// The error for a column of users that holds no text: it is the application's own.
-pub(super) fn not_for_users(table: &Table, data_type: &str) -> Error {
+/// The error for a column of users that holds no text, which has no room for a session of nobody's and
+/// for `admin:5`: mostly it is the application's own. `cure` makes it one that has.
+pub(super) fn not_for_users(table: &Table, data_type: &str, cure: Option<&str>) -> Error {
+    const OTHER: &str = "name another column for users (--user-column), or none";
     let name = table.user().unwrap_or_default();
     let problem = format!("the column {name:?} of {:?} is {data_type}, not text", table.name());
-    Error::schema("looking at the sessions table", problem)
-        .advice("name another column for users, or none")
+    let error = Error::schema(LOOKING, problem);
+    match cure {
+        Some(cure) => error.advice(format!("{OTHER}; where nothing else needs it: {cure}")),
+        None => error.advice(OTHER),
+    }
+}
+
+/// The error for a view: it has no key and no index, and most take no writes.
+pub(super) fn a_view(table: &Table) -> Error {
+    let problem = format!("{:?} is a view, and sessions need a table", table.name());
+    Error::schema(LOOKING, problem).advice("name the table that the view shows (--table)")
 }

@@ -2,6 +2,7 @@
 
 mod rows;
 mod table;
+mod times;
 mod users;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Instant;
 
 use super::walk::{Ended, Pace, Watch};
 use crate::codec::{Codec, Serializer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manager::Users;
 use crate::store::Maintenance;
 
@@ -82,11 +83,15 @@ pub async fn doctor<S: Maintenance>(
     let mut found = Findings(Vec::new());
     let ended = match look(store, options, watch, &mut found).await {
         Err(error) if error.is_schema() => {
-            found.wrong(
-                error.to_string(),
-                "sqlbypass create makes a table, in a schema that is there; --table, \
-                 --session-id-column and --data-column name one",
+            found.fault(
+                &error,
+                "name the table and its columns: --table, --session-id-column, --data-column",
             );
+            Ended::Done
+        }
+        // SQLite keeps its journal beside the file, which even reading may need.
+        Err(error) if error.is_read_only() => {
+            found.fault(&error, "");
             Ended::Done
         }
         // A name that was given twice says itself what to do.
@@ -118,6 +123,7 @@ async fn look<S: Maintenance>(
     let asked = Instant::now();
     let facts = store.facts().await?;
     table::look(&schema, &facts, found);
+    table::ids(&facts, found);
     table::limits(&schema, &facts, found);
     table::rights(&facts, found);
     if let Some(column) = &options.user_column {
@@ -126,7 +132,7 @@ async fn look<S: Maintenance>(
     table::clock(&facts, asked.elapsed(), found);
     table::server(&facts, found);
     match options.rows {
-        true => rows::look(store, options, &schema, watch, found).await,
+        true => rows::look(store, options, (&schema, &facts), watch, found).await,
         false => Ok(Ended::Done),
     }
 }
@@ -136,6 +142,12 @@ struct Findings(Vec<Finding>);
 impl Findings {
     fn add(&mut self, severity: Severity, what: impl Into<String>, cure: impl Into<String>) {
         self.0.push(Finding { severity, what: what.into(), cure: cure.into() });
+    }
+
+    /// An error as a finding, cured as it advises or, where it does not, so.
+    fn fault(&mut self, error: &Error, cure: &str) {
+        let (what, advice) = error.what_and_advice();
+        self.wrong(what, if advice.is_empty() { cure } else { advice });
     }
 
     fn wrong(&mut self, what: impl Into<String>, cure: impl Into<String>) {

@@ -1,5 +1,6 @@
 //! What the rows tell.
 
+use super::times::Tally as Times;
 use super::users::Tally as Users;
 use super::{DoctorOptions, Findings, counted};
 use crate::admin::upgrade::is_secured;
@@ -9,7 +10,7 @@ use crate::codec::{Codec, Document};
 use crate::error::{Error, Result};
 use crate::record::Row;
 use crate::store::Maintenance;
-use crate::table::Schema;
+use crate::table::{Facts, Schema};
 
 /// So many rows are named in a finding.
 const NAMED: usize = 10;
@@ -18,21 +19,27 @@ const NAMED: usize = 10;
 pub(super) async fn look<S: Maintenance>(
     store: &S,
     options: &DoctorOptions,
-    schema: &Schema,
+    (schema, facts): (&Schema, &Facts),
     watch: impl Watch,
     found: &mut Findings,
 ) -> Result<Ended> {
     let mut tally = Tally::default();
-    let ended = read(store, options, schema, watch, &mut tally).await;
+    let mut ended = read(store, options, schema, watch, &mut tally).await;
     tally.tell(options, schema, found);
+    if let Ok(Ended::Done) = ended {
+        let told = tally.times.tell(store, options, facts, found).await;
+        ended = told.map(|()| Ended::Done);
+    }
     match ended {
         // Rights are told of by their own cure.
         Err(error) if !error.is_config() => {
+            let (what, advice) = error.what_and_advice();
+            let first = if advice.is_empty() { "mend the database" } else { advice };
             found.wrong(
-                format!("not all rows could be read: {error}"),
-                "see to that, and run it again; --no-rows leaves the rows out",
+                format!("not all rows could be read: {what}"),
+                format!("{first}; then run it again, or leave the rows out: --no-rows"),
             );
-            Ok(Ended::Done)
+            Ok(Ended::Failed)
         }
         ended => ended,
     }
@@ -73,6 +80,7 @@ struct Tally {
     broken: Named,
     /// The same of those that are encrypted.
     sealed: Named,
+    times: Times,
     users: Users,
 }
 
@@ -87,6 +95,7 @@ impl Tally {
     fn add(&mut self, row: &Row, schema: &Schema) {
         self.unsecured += u64::from(!is_secured(&row.stored_id));
         self.tight += u64::from(schema.data_limit.is_some_and(|limit| row.size > limit / 5 * 4));
+        self.times.add(row, schema);
         match &row.data {
             Some(data) if is_envelope(data) => self.encrypted += 1,
             Some(_) => self.plain += 1,

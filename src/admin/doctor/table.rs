@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Findings;
+use super::{Findings, counted};
 use crate::table::{Facts, Schema};
 
 /// A private id's characters.
@@ -112,10 +112,32 @@ pub(super) fn rights(facts: &Facts, found: &mut Findings) {
             cure(facts, "sequence", "grant USAGE on the sequence to the user"),
         );
     }
-    if facts.setting("writable") == Some("no") {
+    let what = match facts.setting("writable") {
+        Some("no") => "this user may not write to the database's file",
+        Some("folder") => {
+            "this user may not write to the folder of the database's file, where SQLite keeps its journal"
+        }
+        _ => return,
+    };
+    found.wrong(
+        format!("{what}: no session can be saved"),
+        "make the file and its folder writable for the user that the service runs as",
+    );
+}
+
+/// Ids that no cookie can name.
+pub(super) fn ids(facts: &Facts, found: &mut Findings) {
+    let blobs = facts.setting("blob_ids").and_then(|count| count.parse().ok()).unwrap_or(0);
+    if blobs > 0 {
         found.wrong(
-            "this user may not write to the database's file: no session can be saved",
-            "make the file and its folder writable for the user that the service runs as",
+            format!(
+                "{} as bytes, not as text, and no cookie finds it",
+                counted(blobs, "id is stored", "ids are stored")
+            ),
+            format!(
+                "{} -- fails where the same id is there as text: delete the row with the bytes",
+                cure(facts, "blob_ids", "store them as text")
+            ),
         );
     }
 }
@@ -224,6 +246,7 @@ mod tests {
         let mut found = Findings(Vec::new());
         look(schema, facts, &mut found);
         limits(schema, facts, &mut found);
+        ids(facts, &mut found);
         rights(facts, &mut found);
         clock(facts, Duration::ZERO, &mut found);
         server(facts, &mut found);
@@ -256,6 +279,10 @@ mod tests {
         assert_eq!(wrong(&schema, &with("missing_rights", "")), 0);
         assert_eq!(wrong(&schema, &with("missing_sequence", "sessions_id_seq")), 1);
         assert_eq!(wrong(&schema, &with("writable", "no")), 1);
+        assert_eq!(wrong(&schema, &with("writable", "folder")), 1);
+        assert_eq!(wrong(&schema, &with("writable", "yes")), 0);
+        assert_eq!(wrong(&schema, &with("blob_ids", "2")), 1);
+        assert_eq!(wrong(&schema, &with("blob_ids", "0")), 0);
         let bin = with("id_collation", "ascii_bin");
         assert_eq!(wrong(&Schema { collated_id: true, ..schema.clone() }, &bin), 0);
         let narrow = Facts { id_type: Some("varchar(32)".into()), ..Facts::default() };

@@ -65,5 +65,5 @@ pub(super) fn stored_fault(stored: &[u8], fault: Fault) -> Error {
         .filter(|(_, byte)| is_base64(byte))
         .nth(characters)
         .map_or(stored.len(), |(at, _)| at);
-    Error::decode("marshal", Some(offset), format!("expected {}", fault.expected))
+    Error::decode("marshal", Some(offset), fault.problem())
 }

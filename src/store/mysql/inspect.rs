@@ -6,10 +6,11 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value};
 
 use super::connection::Fault;
+use super::cures::cure_of_users;
 use super::error::is_missing_table;
 use super::statements::of_table;
 use crate::error::{Error, Kind, Result};
-use crate::store::facts::{check_key, missing_schema, not_for_users};
+use crate::store::facts::{a_view, check_key, missing_schema, not_for_users};
 use crate::store::server::INSPECTING;
 use crate::store::statements::split;
 use crate::table::{Schema, Table};
@@ -132,11 +133,15 @@ pub(super) async fn find(conn: &mut Conn, table: &Table) -> Result<Option<Found>
         Err(fault) => return Err(fault.into()),
     };
     let columns = rows.iter().map(column).collect();
+    let creation = creation(conn, table).await?;
+    let engine = engine_of(&creation);
+    if engine.is_none() && is_view(conn, table).await? {
+        return Err(a_view(table).into());
+    }
     let sql = of_table(include_str!("../../../sql/mysql/inspect_indexes.sql"), table)?;
     let rows: Vec<Row> = conn.query(sql).await?;
-    let mut found = found(table, &columns, &indexes(&rows))?;
-    found.transactions = has_transactions(conn, table).await?;
-    Ok(Some(found))
+    let found = found(table, &columns, &indexes(&rows), &creation)?;
+    Ok(Some(Found { transactions: engine.is_some_and(is_transactional), ..found }))
 }
 
 async fn missing_schema_or_table(conn: &mut Conn, table: &Table) -> Result<Option<Found>, Fault> {
@@ -148,17 +153,20 @@ async fn missing_schema_or_table(conn: &mut Conn, table: &Table) -> Result<Optio
     }
 }
 
-/// By the engine that the table's statement names. A view names none, nor does a server that does not
-/// let the user see it.
-async fn has_transactions(conn: &mut Conn, table: &Table) -> Result<bool, Fault> {
+/// The statement that makes the table; empty where the server does not let the user see it.
+pub(super) async fn creation(conn: &mut Conn, table: &Table) -> Result<String, Fault> {
     let sql = of_table(include_str!("../../../sql/mysql/inspect_engine.sql"), table)?;
     match conn.query_first::<Row, _>(sql).await {
-        Ok(row) => {
-            Ok(row.is_some_and(|row| engine_of(&text(&row, 1)).is_some_and(is_transactional)))
-        }
-        Err(mysql_async::Error::Server(_)) => Ok(false),
+        Ok(row) => Ok(row.map_or_else(String::new, |row| text(&row, 1))),
+        Err(mysql_async::Error::Server(_)) => Ok(String::new()),
         Err(fault) => Err(fault.into()),
     }
+}
+
+async fn is_view(conn: &mut Conn, table: &Table) -> Result<bool, Fault> {
+    let sql = include_str!("../../../sql/mysql/inspect_view.sql");
+    let views = conn.exec_first::<u64, _, _>(sql, split(table)).await?;
+    Ok(views.is_some_and(|views| views > 0))
 }
 
 /// Names and comments have no line of their own that begins so.
@@ -216,7 +224,12 @@ fn indexes(rows: &[Row]) -> Vec<Index> {
     found.into_values().collect()
 }
 
-fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) -> Result<Found> {
+fn found(
+    table: &Table,
+    columns: &HashMap<String, Column>,
+    indexes: &[Index],
+    creation: &str,
+) -> Result<Found> {
     let named = |name: &str| {
         let same = |other: &&String| other.eq_ignore_ascii_case(name);
         columns.get(name).or_else(|| columns.get(columns.keys().find(same)?))
@@ -246,7 +259,8 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?.key();
     let user = table.user().and_then(named);
     if let Some(column) = user.filter(|column| !column.is_text()) {
-        return Err(not_for_users(table, &column.data_type));
+        let cure = cure_of_users(table, creation);
+        return Err(not_for_users(table, &column.data_type, cure.as_deref()));
     }
     let precision = |name: &str| {
         let size = named(name).and_then(|column| column.size).unwrap_or(0);

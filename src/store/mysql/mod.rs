@@ -2,6 +2,7 @@
 
 mod connect;
 mod connection;
+mod cures;
 mod error;
 mod inspect;
 mod many;

@@ -5,13 +5,13 @@ use mysql_async::{Conn, Row, Statement, Value};
 use sha2::{Digest, Sha256};
 
 use super::connection::Fault;
+use super::cures::cures_of;
 use super::error::is_denied;
-use super::inspect::text;
+use super::inspect::{creation, text};
 use super::pool::Held;
 use super::single::write;
-use super::statements::{DIALECT, of_table};
-use crate::error::Result;
-use crate::store::facts::{Fact, cures, facts as gathered};
+use super::statements::of_table;
+use crate::store::facts::{Fact, facts as gathered};
 use crate::store::statements::Statements;
 use crate::table::{Facts, Table};
 
@@ -71,7 +71,10 @@ pub(super) async fn facts(
         if text(&row, 0).eq_ignore_ascii_case(table.session_id()) {
             add("type", String::new(), text(&row, 1));
             add("setting", "id_collation".into(), text(&row, 2));
-            add("setting", "id_null".into(), text(&row, 3));
+        }
+        let time = ["created_at", "updated_at"].into_iter();
+        for name in time.filter(|name| text(&row, 0).eq_ignore_ascii_case(name)) {
+            add("setting", format!("{name}_type"), text(&row, 1));
         }
     }
     // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
@@ -84,26 +87,9 @@ pub(super) async fn facts(
     let rights = missing_rights(conn, statements).await?;
     facts.push(("setting".into(), "missing_rights".into(), rights));
     let facts = gathered(facts);
-    let cures = gathered(cures_of(table, statements, &facts)?).cures;
+    let creation = creation(conn, table).await?;
+    let cures = gathered(cures_of(table, statements, &facts, &creation)?).cures;
     Ok(Facts { cures, ..facts })
-}
-
-fn cures_of(table: &Table, statements: &Statements, facts: &Facts) -> Result<Vec<Fact>> {
-    let setting = |name| facts.setting(name).unwrap_or_default();
-    let own = vec![
-        ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
-        ("id_null", if setting("id_null") == "NO" { "NOT NULL" } else { "NULL" }.to_owned()),
-        (
-            "wide_data",
-            match statements.binary {
-                true => "mediumblob".to_owned(),
-                false => "mediumtext CHARACTER SET utf8mb4".to_owned(),
-            },
-        ),
-        ("grantee", setting("user").to_owned()),
-        ("missing_rights", setting("missing_rights").to_owned()),
-    ];
-    cures(include_str!("../../../sql/mysql/cures.sql"), statements, &own)
 }
 
 /// The rights to change rows that the user lacks: what the server refuses to explain.

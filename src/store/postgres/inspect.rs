@@ -8,7 +8,7 @@ use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
 use crate::store::facts::{
-    Fact, check_key, cures, facts as gathered, missing_schema, not_for_users,
+    Fact, a_view, check_key, cures, facts as gathered, missing_schema, not_for_users,
 };
 use crate::store::server::INSPECTING;
 use crate::store::statements::{Statements, split};
@@ -43,6 +43,7 @@ struct Column {
     data_type: String,
     limit: Option<u64>,
     bytewise: bool,
+    of_view: bool,
 }
 
 struct Index {
@@ -59,6 +60,9 @@ pub(super) async fn find(
     let columns = columns(client, &name).await?;
     if columns.is_empty() {
         return missing_schema_or_table(client, table).await;
+    }
+    if columns.values().any(|column| column.of_view) {
+        return Err(a_view(table).into());
     }
     let indexes = indexes(client, &name).await?;
     Ok(Some(found(table, &columns, &indexes)?))
@@ -119,6 +123,7 @@ async fn columns(
             data_type: row.try_get(1)?,
             limit: u64::try_from(limit).ok(),
             bytewise: row.try_get(3)?,
+            of_view: row.try_get(4)?,
         };
         Ok((row.try_get(0)?, column))
     };
@@ -158,7 +163,13 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     let key = needed(primary_key.as_deref().unwrap_or(table.session_id()))?;
     let user = table.user().and_then(|name| columns.get(name));
     if let Some(column) = user.filter(|column| !is_text(&column.data_type)) {
-        return Err(not_for_users(table, &column.data_type));
+        let cure = format!(
+            "ALTER TABLE {} ALTER COLUMN {name} TYPE character varying COLLATE \"C\", ALTER COLUMN {name} \
+             DROP NOT NULL",
+            DIALECT.quoted_path(table.name()),
+            name = DIALECT.quoted(table.user().unwrap_or_default()),
+        );
+        return Err(not_for_users(table, &column.data_type, Some(&cure)));
     }
     let user = user.is_some();
     let type_of = |name: &str| {

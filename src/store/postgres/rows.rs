@@ -19,6 +19,8 @@ use crate::store::call::{Texts, Values};
 const KEEP_IN_PLACE: usize = 8 << 10;
 /// Times further away than this are as good as for ever, and PostgreSQL can still reckon with them.
 const FAR: Duration = Duration::from_secs(1_000 * 366 * 86_400);
+/// The driver reads PostgreSQL's infinity as a time that is still further away.
+const INFINITY: Duration = Duration::from_secs(100_000 * 366 * 86_400);
 
 /// A parameter's value. `Debug` is redacted: drivers log parameters.
 pub(super) enum Arg<'a> {
@@ -245,5 +247,8 @@ fn data(row: tokio_postgres::Row, column: usize) -> Result<Option<Bytes>, Fault>
 /// A time that cannot be read (infinity, a column of another type) is left out: it must not make a
 /// session unreadable.
 fn time(row: &tokio_postgres::Row, column: usize) -> Option<SystemTime> {
-    row.try_get(column).ok().flatten()
+    let time: SystemTime = row.try_get(column).ok().flatten()?;
+    let (Ok(away) | Err(away)) =
+        time.duration_since(SystemTime::UNIX_EPOCH).map_err(|before| before.duration());
+    (away < INFINITY).then_some(time)
 }

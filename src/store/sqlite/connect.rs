@@ -11,13 +11,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::wal::CheckpointMode;
 
 use super::SYSTEM;
-use super::error::{error, is_missing_database, is_schema};
+use super::error::{error, is_missing_database, is_refused, is_schema};
 use super::options::{Source, SqliteBuilder, Synchronous};
 use super::rows::TimeText;
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
-use crate::store::facts::{Fact, check_key, cures, facts, missing_schema, not_for_users};
+use crate::store::facts::{Fact, a_view, check_key, cures, facts, missing_schema, not_for_users};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -171,27 +171,38 @@ impl Connection {
         rows.push(("clock".into(), String::new(), now.as_micros().to_string()));
         let mode: String = self.raw.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         rows.push(("setting".into(), "journal_mode".into(), mode));
-        let writable = if self.is_writable()? { "yes" } else { "no" };
-        rows.push(("setting".into(), "writable".into(), writable.into()));
+        rows.push(("setting".into(), "writable".into(), self.writable()?.into()));
         let statements = match self.shared.known() {
             Some(statements) => statements,
             None => self.inspect()?,
         };
-        let now = vec![("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str()))];
-        rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &now)?);
+        let ids = include_str!("../../../sql/sqlite/inspect_ids.sql");
+        let ids = statements.rendered(ids, &Vec::new())?;
+        rows.push(self.raw.query_row(&ids, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?);
+        let own = vec![
+            ("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str())),
+            // SQLite's own functions take more for a time: `now`, a number, `12:00`, a `Z` behind it.
+            ("a_date", "'[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'".to_owned()),
+        ];
+        rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &own)?);
         Ok(facts(rows))
     }
 
-    /// Whether the system lets this user write to the file, also where this connection only reads.
-    fn is_writable(&self) -> rusqlite::Result<bool> {
+    /// Whether the system lets this user write to the file, also where this connection only reads:
+    /// `yes`, `no`, or `folder` where the journal cannot be written beside it.
+    fn writable(&self) -> rusqlite::Result<&'static str> {
         let options = &self.shared.options;
         let database = split(&options.table).0.unwrap_or("main");
-        if !options.read_only {
-            return Ok(!self.raw.is_readonly(database)?);
+        let is_looking = options.read_only || options.query_only;
+        if !is_looking {
+            return Ok(if self.raw.is_readonly(database)? { "no" } else { "yes" });
         }
-        // It is opened and nothing else: its journal stays as it is.
         let options = SqliteBuilder { read_only: false, create: false, ..options.clone() };
-        Ok(connect(&options).is_ok_and(|raw| raw.is_readonly("main").is_ok_and(|is| !is)))
+        let Ok(raw) = connect(&options) else { return Ok("no") };
+        if raw.is_readonly(database).unwrap_or(true) {
+            return Ok("no");
+        }
+        Ok(if is_refused(&begin_nothing(&raw, database)) { "folder" } else { "yes" })
     }
 
     /// Makes the table and its indexes if the table is missing.
@@ -338,6 +349,14 @@ fn connect(options: &SqliteBuilder) -> rusqlite::Result<rusqlite::Connection> {
     }
 }
 
+/// Writes what is there already and takes it back, for which SQLite makes its journal.
+fn begin_nothing(raw: &rusqlite::Connection, database: &str) -> rusqlite::Result<()> {
+    let version: i64 = raw.pragma_query_value(Some(database), "user_version", |row| row.get(0))?;
+    let begun = raw.unchecked_transaction()?;
+    raw.pragma_update(Some(database), "user_version", version)?;
+    begun.rollback()
+}
+
 /// A file whose name SQLite would take for something else is named through its folder.
 fn literal(path: &Path) -> std::path::PathBuf {
     match path.to_str() {
@@ -381,10 +400,20 @@ fn columns(raw: &rusqlite::Connection, table: &Table) -> Result<Vec<Column>> {
         let column = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         statement.query_map((bare, database), column)?.collect::<rusqlite::Result<_>>()
     };
-    read().map_err(|fault| match is_missing_database(&fault) {
+    // One that is hidden by a table of that name in another database is looked over.
+    let is_view = || {
+        let mut statement = raw.prepare(include_str!("../../../sql/sqlite/inspect_view.sql"))?;
+        statement.query_row((bare, database), |row| row.get::<_, Option<bool>>(0))
+    };
+    let fault = |fault: rusqlite::Error| match is_missing_database(&fault) {
         true => missing_schema(table),
         false => error("looking at the sessions table", &fault),
-    })
+    };
+    let columns = read().map_err(fault)?;
+    match is_view().map_err(fault)? {
+        Some(true) => Err(a_view(table)),
+        _ => Ok(columns),
+    }
 }
 
 fn has_table(raw: &rusqlite::Connection, table: &Table) -> Result<bool> {
@@ -415,7 +444,8 @@ fn inspect(raw: &rusqlite::Connection, table: &Table) -> Result<Schema> {
     table.check_with(primary_key.as_deref())?;
     let user = table.user().and_then(column);
     if let Some((_, data_type, _)) = user.filter(|(_, data_type, _)| !is_text(data_type)) {
-        return Err(not_for_users(table, data_type));
+        // SQLite changes no column's type.
+        return Err(not_for_users(table, data_type, None));
     }
     let (database, bare) = split(table);
     let is_unique = |column: &str| {

@@ -62,6 +62,13 @@ pub(super) fn is_io_failure(error: &rusqlite::Error) -> bool {
     codes(error).is_some_and(|(code, _)| code == ErrorCode::SystemIoFailure)
 }
 
+/// Whether the system does not let this user write beside the file.
+pub(super) fn is_refused<T>(result: &rusqlite::Result<T>) -> bool {
+    let refused = [ErrorCode::ReadOnly, ErrorCode::PermissionDenied, ErrorCode::CannotOpen];
+    let code = result.as_ref().err().and_then(codes);
+    code.is_some_and(|(code, _)| refused.contains(&code))
+}
+
 /// Whether a lock was held by somebody else.
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     let busy = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];

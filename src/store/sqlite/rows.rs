@@ -110,11 +110,9 @@ pub(super) fn row(row: &rusqlite::Row<'_>) -> Result<Row> {
         ValueRef::Integer(key) => RowKey::Int(key),
         ValueRef::Text(key) => RowKey::Text(String::from_utf8_lossy(key).into()),
         _ => {
-            return Err(Error::new(
-                Kind::Schema,
-                "reading a row",
-                "its primary key is neither number nor text",
-            ));
+            let problem = "its primary key is neither number nor text";
+            return Err(Error::new(Kind::Schema, "reading a row", problem)
+                .advice("store it as text, or name another primary key (--primary-key)"));
         }
     };
     let stored_id = bytes(get(1)?).unwrap_or_default();

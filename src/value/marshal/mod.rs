@@ -75,6 +75,6 @@ pub(crate) fn misread(doing: &'static str, stop: Stop) -> Error {
 
 impl From<scan::Fault> for Error {
     fn from(fault: scan::Fault) -> Self {
-        Error::decode("marshal", Some(fault.at), format!("expected {}", fault.expected))
+        Error::decode("marshal", Some(fault.at), fault.problem())
     }
 }

@@ -3,7 +3,7 @@
 //! Nesting is bounded, and so is all that is read: a few bytes of links can stand for an endless
 //! or an astronomically large value.
 
-use super::scan::{Fault, Scanner, Skip, read_int};
+use super::scan::{CUT_SHORT, Fault, Scanner, Skip, read_int};
 use super::source::Source;
 use crate::value::number::parse_float;
 use crate::value::text::{EncodingRef, TextRef};
@@ -392,8 +392,7 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: usize) -> Read<&'a [u8]> {
         let rest = self.source.data().get(self.at..).unwrap_or_default();
-        let bytes =
-            rest.get(..length).ok_or_else(|| self.fault("more bytes: the data is cut short"))?;
+        let bytes = rest.get(..length).ok_or_else(|| self.fault(CUT_SHORT))?;
         self.at += length;
         Ok(bytes)
     }
@@ -409,7 +408,7 @@ impl<'a> Reader<'a> {
     }
 
     fn byte(&mut self) -> Read<u8> {
-        let byte = self.peek().ok_or_else(|| self.fault("more bytes: the data is cut short"))?;
+        let byte = self.peek().ok_or_else(|| self.fault(CUT_SHORT))?;
         self.at += 1;
         Ok(byte)
     }

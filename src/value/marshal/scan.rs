@@ -5,6 +5,7 @@
 //! the thread's stack. Counts are checked against the bytes that remain before anything is done
 //! with them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Where the bytes are wrong, and what was expected there.
@@ -12,6 +13,19 @@ use std::ops::Range;
 pub(crate) struct Fault {
     pub(crate) at: usize,
     pub(crate) expected: &'static str,
+}
+
+/// Expected where the bytes end too early.
+pub(crate) const CUT_SHORT: &str = "more bytes";
+
+impl Fault {
+    /// In words for people.
+    pub(crate) fn problem(&self) -> Cow<'static, str> {
+        match self.expected {
+            CUT_SHORT => "the data is cut short".into(),
+            expected => format!("expected {expected}").into(),
+        }
+    }
 }
 
 pub(crate) type Scan<T> = Result<T, Fault>;
@@ -440,7 +454,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn fits(&self, at: usize, count: usize, bytes_each: usize) -> Scan<usize> {
         if count.saturating_mul(bytes_each) > self.data.len() - self.at {
-            return Err(Fault { at, expected: "a count that the bytes left can hold" });
+            return Err(Fault { at, expected: CUT_SHORT });
         }
         Ok(count)
     }
@@ -468,7 +482,7 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     fn skip(&mut self, length: usize) -> Scan<()> {
         if length > self.data.len() - self.at {
-            return Err(self.fault("more bytes: the data is cut short"));
+            return Err(self.fault(CUT_SHORT));
         }
         self.at += length;
         Ok(())
@@ -487,7 +501,7 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     pub(crate) fn next_byte(&mut self) -> Scan<u8> {
-        let byte = self.peek().ok_or_else(|| self.fault("more bytes: the data is cut short"))?;
+        let byte = self.peek().ok_or_else(|| self.fault(CUT_SHORT))?;
         self.at += 1;
         Ok(byte)
     }
@@ -504,7 +518,7 @@ impl<'a> Scanner<'a> {
 
 /// Marshal's packed integer at an offset, and the offset behind it.
 pub(crate) fn read_int(data: &[u8], at: usize) -> Scan<(i64, usize)> {
-    let short = Fault { at, expected: "more bytes: the data is cut short" };
+    let short = Fault { at, expected: CUT_SHORT };
     let first = *data.get(at).ok_or(short)? as i8;
     let width = match first {
         0 => return Ok((0, at + 1)),

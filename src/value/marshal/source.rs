@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scan::{Detour, Fault, Scan, Scanner, Visit, read_int};
+use super::scan::{CUT_SHORT, Detour, Fault, Scan, Scanner, Visit, read_int};
 
 /// Checked bytes and the tables that links are resolved with: 4 bytes a symbol, 8 an object, 4 a
 /// link to an object.
@@ -49,10 +49,7 @@ impl Source {
         match (data.first(), data.get(1)) {
             (Some(4), Some(..=MINOR)) => {}
             (Some(4), None) | (None, _) => {
-                return Err(Fault {
-                    at: data.len(),
-                    expected: "more bytes: the data is cut short",
-                });
+                return Err(Fault { at: data.len(), expected: CUT_SHORT });
             }
             _ => return Err(Fault { at: 0, expected: "Marshal format version 4.8" }),
         }

@@ -1,6 +1,7 @@
 //! What the doctor prints as a cure works as it is printed.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use serde_json::Value as Json;
 use sqlbypass::{AnyStore, Marshal, SessionManager, Table};
@@ -15,7 +16,7 @@ crate::admin::everywhere!(
 
 const NAMES: &str = "--session-id-column sid --data-column Payload";
 
-async fn findings(place: &Place, arguments: &str) -> Vec<Json> {
+pub(super) async fn findings(place: &Place, arguments: &str) -> Vec<Json> {
     let output = place.run(&format!("doctor --format json {arguments}")).await;
     let found: Json = serde_json::from_slice(&output.stdout).unwrap_or_else(|fault| {
         panic!("{fault}: {}", said(&output));
@@ -23,7 +24,7 @@ async fn findings(place: &Place, arguments: &str) -> Vec<Json> {
     found["findings"].as_array().unwrap().clone()
 }
 
-fn text<'a>(finding: &'a Json, field: &str) -> &'a str {
+pub(super) fn text<'a>(finding: &'a Json, field: &str) -> &'a str {
     finding[field].as_str().unwrap()
 }
 
@@ -31,7 +32,7 @@ fn text<'a>(finding: &'a Json, field: &str) -> &'a str {
 fn statement(found: &[Json]) -> Option<&str> {
     let is_sql = |cure: &&str| {
         let begins = |word| cure.starts_with(word);
-        ["CREATE ", "ALTER TABLE ", "GRANT "].iter().any(begins)
+        ["CREATE ", "ALTER TABLE ", "GRANT ", "UPDATE "].iter().any(begins)
     };
     found.iter().map(|finding| text(finding, "cure")).find(is_sql)
 }
@@ -139,6 +140,19 @@ async fn the_column_of_users_is_compared(place: Place) {
     assert!(text(&found[0], "what").contains("names nobody in any row"), "{found:?}");
 }
 
+/// The program as somebody to whom permissions say something; to root, who may all, they do not.
+pub(super) fn of_nobody(may_all: bool, folder: &Path) -> Command {
+    let command = Command::from(program("").into_std());
+    if !may_all {
+        return command;
+    }
+    let copy = folder.join("sqlbypass");
+    std::fs::copy(command.as_std().get_program(), &copy).unwrap();
+    let mut command = Command::new(copy);
+    command.env_remove("DATABASE_URL").uid(65_534);
+    command
+}
+
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_found() {
     let place = Place::sqlite().await.unwrap();
@@ -152,14 +166,8 @@ async fn a_file_that_cannot_be_written_is_found() {
     };
     mode(folder, 0o755);
     mode(&file, 0o444);
-    let mut command = Command::from(program("").into_std());
-    // Permissions say nothing to root.
-    if std::fs::OpenOptions::new().append(true).open(&file).is_ok() {
-        let copy = folder.join("sqlbypass");
-        std::fs::copy(command.as_std().get_program(), &copy).unwrap();
-        command = Command::new(copy);
-        command.uid(65_534);
-    }
+    let may_all = std::fs::OpenOptions::new().append(true).open(&file).is_ok();
+    let mut command = of_nobody(may_all, folder);
     command.args(["doctor", "--database", &place.url]).current_dir(folder);
     let output = command.output().await.unwrap();
     let told = said(&output);

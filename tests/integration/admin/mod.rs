@@ -5,6 +5,8 @@ mod clear;
 mod convert;
 mod create;
 mod cures;
+mod doctor_rows;
+mod doctor_table;
 mod empty;
 mod encrypt;
 mod halfway;

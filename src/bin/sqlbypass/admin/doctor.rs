@@ -79,7 +79,8 @@ fn text(found: &[Finding], ended: Ended) -> String {
     };
     let mut lines: Vec<String> = found.iter().map(line).collect();
     if ended != Ended::Done {
-        lines.push("stopped half-way: not every row was looked at".into());
+        let how = if ended == Ended::Failed { "failed" } else { "stopped" };
+        lines.push(format!("{how} half-way: not every row was looked at"));
     } else if lines.is_empty() {
         lines.push("nothing is wrong".into());
     }

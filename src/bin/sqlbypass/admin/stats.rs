@@ -77,6 +77,7 @@ fn json(options: &Options, stats: &Stats) -> serde_json::Value {
         "live": stats.rows - stats.expired,
         "expired": stats.expired,
         "expired_after_days": options.days,
+        "undated": stats.undated,
         "unsecured": stats.unsecured,
         "bytes": stats.bytes,
         "largest": stats.largest,
@@ -100,6 +101,10 @@ fn text(options: &Options, stats: &Stats) -> String {
             bytes(stats.largest)
         ),
     ];
+    if stats.undated > 0 {
+        let sessions = counted(stats.undated, "session");
+        lines.push(format!("{sessions} whose last use cannot be read: run sqlbypass doctor"));
+    }
     if stats.unsecured > 0 {
         let ids = counted(stats.unsecured, "id");
         lines.push(format!("{ids} stored raw: run sqlbypass upgrade"));

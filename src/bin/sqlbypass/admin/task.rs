@@ -271,6 +271,7 @@ pub(super) fn ending(ended: Ended) -> (&'static str, &'static str) {
             ("; not finished: the time is up, run it again to go on", "out_of_time")
         }
         Ended::Elsewhere => ("; another process is at it, which goes on", "elsewhere"),
+        Ended::Failed => ("; failed half-way", "failed"),
     }
 }
 

@@ -1,0 +1,181 @@
+//! Times that cannot be read, and what becomes of their rows.
+
+use std::time::Duration;
+
+use super::{DoctorOptions, Findings, Severity, counted};
+use crate::admin::walk::{is_worth_a_try, patiently};
+use crate::error::Result;
+use crate::record::{Filter, Row, Scan};
+use crate::store::Maintenance;
+use crate::table::{Facts, Schema};
+
+/// No session is so old.
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
+/// Every session is so old.
+const MOMENT: Duration = Duration::from_micros(1);
+
+/// A column of times.
+#[derive(Clone, Copy, Debug)]
+enum Column {
+    Created,
+    Updated,
+}
+
+impl Column {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created_at",
+            Self::Updated => "updated_at",
+        }
+    }
+
+    /// What goes by it beside trim.
+    fn timeout(self) -> &'static str {
+        match self {
+            Self::Created => "a lifetime",
+            Self::Updated => "an idle timeout",
+        }
+    }
+
+    fn is_unread(self, row: &Row) -> bool {
+        match self {
+            Self::Created => row.created_at.is_none(),
+            Self::Updated => row.updated_at.is_none(),
+        }
+    }
+
+    /// The rows that have reached an age by it, as trim asks for them.
+    fn past(self, age: Duration) -> Filter {
+        match self {
+            Self::Created => Filter { idle_for: None, older_than: Some(age) },
+            Self::Updated => Filter { idle_for: Some(age), older_than: None },
+        }
+    }
+
+    /// The store's own statement, if the column has a type that times can be read from.
+    fn cure(self, facts: &Facts) -> String {
+        let (type_of, cure) = match self {
+            Self::Created => ("created_at_type", "created_times"),
+            Self::Updated => ("updated_at_type", "updated_times"),
+        };
+        let is_time = |data_type: &str| {
+            ["timestamp", "datetime"].iter().any(|time| data_type.starts_with(time))
+        };
+        let cure = facts.cure(cure).filter(|_| facts.setting(type_of).is_none_or(is_time));
+        match cure {
+            Some(cure) => format!("{cure} -- as if they had been used just now"),
+            None => {
+                format!("give {} a type of times, as sqlbypass create --print has it", self.name())
+            }
+        }
+    }
+}
+
+/// Rows whose times cannot be read.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    created: u64,
+    updated: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, row: &Row, schema: &Schema) {
+        self.created += u64::from(schema.created_at && Column::Created.is_unread(row));
+        self.updated += u64::from(schema.updated_at && Column::Updated.is_unread(row));
+    }
+
+    /// Tells what the database takes these times for, which it has to be asked.
+    pub(super) async fn tell<S: Maintenance>(
+        &self,
+        store: &S,
+        options: &DoctorOptions,
+        facts: &Facts,
+        found: &mut Findings,
+    ) -> Result<()> {
+        for (column, rows) in [(Column::Updated, self.updated), (Column::Created, self.created)] {
+            if rows == 0 {
+                continue;
+            }
+            match ages(store, options, column).await {
+                Ok((old, ever)) => told(column, rows, old, ever, facts, found),
+                Err(error) if is_worth_a_try(&error, 0) => return Err(error),
+                // Not every server compares a time with whatever the column's type is.
+                Err(error) => found.wrong(
+                    format!(
+                        "{}, nor can the database compare it with a time: trim fails ({error})",
+                        unread(column, rows)
+                    ),
+                    column.cure(facts),
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `rows` cannot be read, of which so many are past every age and so many past the smallest.
+fn told(column: Column, rows: u64, old: u64, ever: u64, facts: &Facts, found: &mut Findings) {
+    let timeout = column.timeout();
+    for (severity, count, fate) in [
+        (
+            Severity::Wrong,
+            old,
+            format!(
+                "the database takes it for older than any age: the next trim deletes them, and \
+                 {timeout} ends them at once"
+            ),
+        ),
+        (
+            Severity::Warning,
+            rows.saturating_sub(ever),
+            format!(
+                "by it they never grow old: no trim deletes them for it, and {timeout} hides what is \
+                 NULL and never ends the others"
+            ),
+        ),
+        (
+            Severity::Note,
+            ever.saturating_sub(old),
+            "the database compares it as it is written, and trim goes by that".to_owned(),
+        ),
+    ] {
+        if count > 0 {
+            let what = format!("{}; {fate}", unread(column, count));
+            found.add(severity, what, column.cure(facts));
+        }
+    }
+}
+
+fn unread(column: Column, rows: u64) -> String {
+    format!("{} no {} that can be read", counted(rows, "row has", "rows have"), column.name())
+}
+
+/// How many of these rows are past every age, and how many past the smallest.
+async fn ages<S: Maintenance>(
+    store: &S,
+    options: &DoctorOptions,
+    column: Column,
+) -> Result<(u64, u64)> {
+    let old = past(store, options, column, CENTURY).await?;
+    Ok((old, past(store, options, column, MOMENT).await?))
+}
+
+/// How many of the rows that are past this age have no time that can be read.
+async fn past<S: Maintenance>(
+    store: &S,
+    options: &DoctorOptions,
+    column: Column,
+    age: Duration,
+) -> Result<u64> {
+    let limit = options.pace.batch.max(1);
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let scan = Scan { after, filter: column.past(age), ..Scan::new(limit) };
+        let rows = patiently!(store.scan(&scan))?;
+        count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
+        match rows.last() {
+            Some(last) if rows.len() as u64 >= u64::from(limit) => after = Some(last.key.clone()),
+            _ => return Ok(count),
+        }
+    }
+}
