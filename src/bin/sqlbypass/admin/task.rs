@@ -282,7 +282,7 @@ pub(super) fn ended(mut report: Json, ended: Ended) -> Json {
     report["finished"] = (ended == Ended::Done).into();
     match ended {
         Ended::Stopped | Ended::OutOfTime => report["next"] = "run it again".into(),
-        Ended::Done | Ended::Elsewhere => {}
+        Ended::Done | Ended::Elsewhere | Ended::Failed => {}
     }
     report
 }
