@@ -6,7 +6,7 @@ use super::clock::Clock;
 use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::{Error, Result};
-use crate::record::{Filter, RowKey};
+use crate::record::{Filter, Row, RowKey};
 use crate::store::Maintenance;
 use crate::table::Schema;
 
@@ -62,6 +62,8 @@ pub struct TrimReport {
     pub seen: u64,
     /// Rows deleted; in a dry run those that would be.
     pub deleted: u64,
+    /// In a dry run: further rows that have no time which can be read, of which the database decides.
+    pub undated: u64,
     /// Why it ended.
     pub ended: Ended,
     /// Whether `created_at` decides and has no index. This trim reads the rows in the order of
@@ -100,10 +102,12 @@ pub async fn trim<S: Maintenance>(
     }
     let facts = store.facts().await?;
     let clock = Clock::new(facts.clock);
+    let mut undated = 0;
     let mut walk = Walk::start(store, &options.pace, false, watch).await?;
     while let Some(rows) = walk.next().await? {
         if options.dry_run {
             let old = rows.iter().filter(|row| clock.matches(row, &filter)).count();
+            undated += rows.iter().filter(|row| is_undated(row, &filter)).count() as u64;
             walk.changed(old as u64);
             continue;
         }
@@ -121,6 +125,7 @@ pub async fn trim<S: Maintenance>(
     Ok(TrimReport {
         seen: progress.seen,
         deleted: progress.changed,
+        undated,
         ended,
         lacks_created_index: filter.older_than.is_some()
             && facts.is_indexed("created_at") == Some(false),
@@ -186,6 +191,12 @@ fn filter(options: &TrimOptions, schema: &Schema) -> Result<Filter> {
     }
     let age = Some(options.older_than);
     Ok(Filter { idle_for: age.filter(|_| updated), older_than: age.filter(|_| created) })
+}
+
+/// Whether no time that counts can be read, so that it takes the database to compare it.
+fn is_undated(row: &Row, filter: &Filter) -> bool {
+    let ages = [(filter.idle_for, row.updated_at), (filter.older_than, row.created_at)];
+    ages.into_iter().all(|(age, time)| age.is_none() || time.is_none())
 }
 
 #[cfg(test)]

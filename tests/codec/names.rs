@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlbypass::{Changes, Codec, Json, Marshal, Serializer};
+use sqlbypass::{Changes, Codec, Custom, Error, Json, JsonString, Map, Marshal, Serializer, Value};
 
 #[test]
 fn a_serializer_is_the_codec_of_its_name() {
@@ -18,6 +18,48 @@ fn a_serializer_is_the_codec_of_its_name() {
         }
     }
     assert!("yaml".parse::<Serializer>().is_err_and(|error| error.is_config()));
+}
+
+/// One `key=value` a line.
+fn lines() -> Custom {
+    Custom::new(
+        "lines",
+        |bytes| {
+            let text = std::str::from_utf8(bytes);
+            let text = text.map_err(|_| Error::decode("lines", None, "not UTF-8"))?;
+            Ok(text.lines().filter_map(|line| line.split_once('=')).collect::<Map>())
+        },
+        |map| {
+            let line =
+                |(key, value): (&str, &Value)| format!("{key}={}\n", value.as_str().unwrap());
+            Ok(map.iter().map(line).collect::<String>().into_bytes())
+        },
+    )
+}
+
+#[test]
+fn two_functions_are_a_codec() {
+    let codec = lines();
+    assert_eq!(codec.name(), "lines");
+    assert_eq!(format!("{codec:?}"), r#"Custom { name: "lines", .. }"#);
+    assert!(codec.open(None).unwrap().keys().is_empty());
+    let document = codec.open(Some("a=1\nb=2\n".into())).unwrap();
+    assert_eq!(document.keys(), ["a", "b"]);
+    assert_eq!(document.get("b").unwrap().unwrap().deserialize::<String>().unwrap(), "2");
+    assert!(document.get("c").unwrap().is_none());
+    assert_eq!(document.encode(&Changes::new()).unwrap(), "a=1\nb=2\n");
+    let mut changes = Changes::new();
+    changes.set("c", "3".into());
+    changes.remove("a");
+    assert_eq!(document.encode(&changes).unwrap(), "b=2\nc=3\n");
+    assert!(codec.open(Some(b"\xff"[..].into())).is_err_and(|error| error.is_decode()));
+}
+
+#[test]
+fn a_json_string_has_the_name_and_the_keys_of_what_is_in_it() {
+    assert_eq!(JsonString(Marshal).name(), "marshal");
+    let document = JsonString(lines()).open(Some(r#""a=1\nb=2\n""#.into())).unwrap();
+    assert_eq!(document.keys(), ["a", "b"]);
 }
 
 fn assert_the_same(codec: impl Codec) {

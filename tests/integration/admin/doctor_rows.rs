@@ -53,6 +53,8 @@ async fn times_that_cannot_be_read_are_told_with_what_becomes_of_them(place: Pla
     assert!(!found.iter().any(|finding| text(finding, "what").contains("created_at that")));
 
     // So it is.
+    let planned = place.json("trim --by updated --dry-run").await;
+    assert_eq!([&planned["deleted"], &planned["undated"]], [0, 3], "{planned}");
     assert_eq!(place.json("trim --by updated").await["deleted"], 1);
     assert_eq!(place.count(&format!("session_id = '{}'", ids[2])).await, 0);
 

@@ -77,6 +77,10 @@ async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Fa
     if report.lacks_created_index {
         note("created_at has no index: this trim needs none, Rails' own reads the whole table");
     }
+    if report.undated > 0 {
+        let rows = counted(report.undated, "more session");
+        note(&format!("{rows} without a time that can be read: doctor tells whether they go too"));
+    }
     let (words, _) = ending(report.ended);
     let verb = if trim.dry_run { "would delete" } else { "deleted" };
     let seen = counted(report.seen, "session");
@@ -86,6 +90,7 @@ async fn work(options: &Options, trim: &TrimOptions, days: u32) -> Result<(), Fa
         "seen": report.seen,
         "deleted": report.deleted,
         "days": days,
+        "undated": report.undated,
         "dry_run": trim.dry_run,
         "lacks_created_index": report.lacks_created_index,
     });
