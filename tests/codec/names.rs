@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlbypass::{Changes, Codec, Custom, Error, Json, JsonString, Map, Marshal, Serializer, Value};
+use sqlbypass::{
+    Changes, Codec, Content, Custom, Error, Json, JsonString, Map, Marshal, Serializer, Value,
+};
 
 #[test]
 fn a_serializer_is_the_codec_of_its_name() {
@@ -60,6 +62,36 @@ fn a_json_string_has_the_name_and_the_keys_of_what_is_in_it() {
     assert_eq!(JsonString(Marshal).name(), "marshal");
     let document = JsonString(lines()).open(Some(r#""a=1\nb=2\n""#.into())).unwrap();
     assert_eq!(document.keys(), ["a", "b"]);
+}
+
+#[test]
+fn marshal_is_read_out_of_a_json_string_of_several_lines() {
+    let mut changes = Changes::new();
+    changes.set("k", "words ".repeat(30).into());
+    let stored = Marshal.open(None).unwrap().encode(&changes).unwrap();
+    let stored = std::str::from_utf8(&stored).unwrap();
+    assert!(stored.trim_end().contains('\n'));
+    let quoted = serde_json::to_string(stored).unwrap();
+    let document = Marshal.open(Some(quoted.into())).unwrap();
+    let words: String = document.get("k").unwrap().unwrap().deserialize().unwrap();
+    assert_eq!(words, "words ".repeat(30));
+}
+
+#[test]
+fn content_is_what_is_stored_with_the_changes_in_it() {
+    let document = Json.open(Some(r#"{"value":{"a":1,"b":2}}"#.into())).unwrap();
+    let mut changes = Changes::new();
+    changes.set("a", 3.into());
+    changes.remove("b");
+    let number = |content: Content<'_>, key| {
+        content.get(key).unwrap().map(|value| value.deserialize::<i64>().unwrap())
+    };
+    let stored = || Content::stored(&*document);
+    assert_eq!([number(stored(), "a"), number(stored(), "b")], [Some(1), Some(2)]);
+    let changed = || Content::changed(Some(&*document), &changes);
+    assert_eq!([number(changed(), "a"), number(changed(), "b")], [Some(3), None]);
+    assert_eq!(number(Content::changed(None, &changes), "a"), Some(3));
+    assert_eq!(number(Content::changed(None, &changes), "c"), None);
 }
 
 fn assert_the_same(codec: impl Codec) {
