@@ -3,6 +3,8 @@
 mod options;
 #[cfg(feature = "http")]
 mod request;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fmt::{self, Write as _};
