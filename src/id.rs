@@ -308,6 +308,18 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
+    fn a_stored_id_is_private_or_legacy() {
+        let legacy = "0123456789abcdef".repeat(2);
+        let private = SessionId::parse(legacy.as_bytes()).unwrap().private();
+        for (text, is_legacy) in [(legacy.as_str(), true), (private.as_str(), false)] {
+            let id = StoredId::parse(text.as_bytes()).unwrap();
+            assert_eq!((id.as_str(), id.as_bytes()), (text, text.as_bytes()));
+            assert_eq!((id.is_legacy(), id.private()), (is_legacy, private));
+        }
+        assert!(StoredId::parse(b"abc").is_none());
+    }
+
+    #[test]
     fn candidates_that_name_nothing() {
         let long = [b'a'; MAX_LEN + 1];
         let bad: [&[u8]; 7] = [b"", b"2::abc", b"1::", b"007::x", b"\xff\xfe", b"abc\xc3", &long];

@@ -248,4 +248,54 @@ mod tests {
             assert_eq!(host_of(uri, header).as_deref(), expected);
         }
     }
+
+    fn parts(host: &str) -> Parts {
+        let (parts, ()) = http::Request::builder().uri(host).body(()).unwrap().into_parts();
+        parts
+    }
+
+    #[test]
+    fn what_holds_for_a_request_is_told_by_it() -> Result<()> {
+        let plain = CookieOptions::default();
+        assert!(!plain.is_by_request());
+        let all = plain.clone().domain_all(None);
+        let among = plain.clone().domain_among([".example.org", "shop.example.com"])?;
+        let adjusted = plain.per_request(|request, options| {
+            options.secure = request.uri.scheme_str() == Some("https");
+        });
+        assert!(all.is_by_request() && among.is_by_request() && adjusted.is_by_request());
+        let request = parts("http://Shop.Example.com/");
+        let domain = |options: &CookieOptions| options.options_for(&request).domain;
+        assert_eq!(domain(&all).as_deref(), Some("example.com"));
+        assert_eq!(domain(&among).as_deref(), Some("shop.example.com"));
+        assert_eq!(domain(&adjusted), None);
+        assert!(adjusted.options_for(&parts("https://a.example/")).secure);
+        assert!(!adjusted.options_for(&request).secure);
+        assert!(CookieOptions::default().domain_among(["a;b"]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn names_with_a_prefix_need_what_browsers_ask_of_them() -> Result<()> {
+        type Change = fn(CookieOptions) -> Result<CookieOptions>;
+        let cases: [(&str, Change, bool); 12] = [
+            ("plain", Ok, true),
+            ("__Secure-a", Ok, false),
+            ("__secure-a", Ok, false),
+            ("__Secure-a", |options| Ok(options.secure(true)), true),
+            ("__Secure-a", |options| options.secure(true).domain(Some("a.example")), true),
+            ("__Host-a", Ok, false),
+            ("__HOST-a", |options| Ok(options.secure(true)), true),
+            ("__Host-a", |options| options.secure(true).path(Some("/a")), false),
+            ("__Host-a", |options| options.secure(true).path(None), false),
+            ("__Host-a", |options| options.secure(true).domain(Some("a.example")), false),
+            ("__Host-a", |options| Ok(options.secure(true).domain_all(None)), false),
+            ("__Host", Ok, true),
+        ];
+        for (name, change, fits) in cases {
+            let cookie = change(CookieOptions::new(name)?)?;
+            assert_eq!(cookie.check(&cookie.options).is_ok(), fits, "{name} {cookie:?}");
+        }
+        Ok(())
+    }
 }

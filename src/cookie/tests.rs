@@ -66,3 +66,25 @@ fn name_and_id_are_as_long_as_browsers_keep() {
     assert!(longest.set(&id(32)).is_ok());
     assert!(longest.set(&id(33)).unwrap_err().is_config());
 }
+
+#[test]
+fn expiry_is_a_date_and_a_max_age_goes_first() -> Result<()> {
+    let far = Some(Duration::MAX);
+    for (options, expires) in [
+        (CookieOptions::default().expire_after(far), "expires=Fri, 31 Dec 9999 23:59:59 GMT"),
+        (
+            CookieOptions::default().expire_after(MINUTE).max_age(far),
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+        ),
+    ] {
+        let set = options.set(&id(3))?;
+        assert!(set.contains(expires), "{set}");
+    }
+    let now = CookieOptions::default().expire_after(MINUTE).set(&id(3))?;
+    assert!(now.contains(" GMT") && !now.contains("9999") && !now.contains("1970"), "{now}");
+    let cleared = CookieOptions::default().clear();
+    let expected =
+        "_session_id=; path=/; max-age=0; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly";
+    assert_eq!(cleared, format!("{expected}; SameSite=Lax"));
+    Ok(())
+}

@@ -37,9 +37,10 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
             ),
         );
     }
+    types(schema, facts, found);
     let collation = facts.setting("id_collation").unwrap_or_default();
     // A binary collation only takes trailing spaces for nothing, and the index still serves.
-    if schema.collated_id && !collation.ends_with("_bin") {
+    if schema.collated_id && !collation.ends_with("_bin") && !holds_no_text(facts) {
         found.wrong(
             "the id column's collation takes different ids for equal: beside this crate, which compares \
              bytes, Rails finds a session by a look-alike of its id, also by what stands in a leaked table",
@@ -71,6 +72,52 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
             );
         }
     }
+}
+
+/// Columns in which no session can be kept at all.
+fn types(schema: &Schema, facts: &Facts, found: &mut Findings) {
+    if let Some(data_type) = facts.id_type.as_deref().filter(|_| holds_no_text(facts)) {
+        let cure = match data_type {
+            "bytea" => {
+                "ALTER its type to character varying with USING convert_from(the column, 'UTF8'): a \
+                 plain change of the type would write each id's bytes as hex"
+            }
+            _ => {
+                "make another table (sqlbypass create --table NAME): no session's id fits into this one"
+            }
+        };
+        found.wrong(format!("the id column is {data_type}, and ids are texts"), cure);
+    }
+    // SQLite keeps a text in a column of any type.
+    let is_sqlite = facts.setting("journal_mode").is_some();
+    if !is_sqlite && is_of_numbers(&schema.data_type) {
+        found.wrong(
+            format!("the data column is {}, and a session's data are text", schema.data_type),
+            "name the column that holds the data (--data-column), or make it one of text",
+        );
+    }
+    for column in ["created_at", "updated_at"] {
+        let data_type = facts.setting(&format!("{column}_type")).unwrap_or_default();
+        if is_of_numbers(data_type) {
+            found.wrong(
+                format!("{column} is {data_type}, and no session can be saved without a time"),
+                "make it a column of times, as sqlbypass create --print shows",
+            );
+        }
+    }
+}
+
+/// PostgreSQL compares ids as texts, and MySQL's server or SQLite would have to guess.
+fn holds_no_text(facts: &Facts) -> bool {
+    let is_binary = |name: &str| matches!(name, "bytea" | "uuid");
+    facts.id_type.as_deref().is_some_and(|name| is_binary(name) || is_of_numbers(name))
+}
+
+fn is_of_numbers(data_type: &str) -> bool {
+    let name = data_type.split(['(', ' ']).next().unwrap_or_default().to_ascii_lowercase();
+    let numbers =
+        ["int", "smallint", "mediumint", "bigint", "integer", "numeric", "decimal", "boolean"];
+    numbers.contains(&name.as_str())
 }
 
 pub(super) fn limits(schema: &Schema, facts: &Facts, found: &mut Findings) {
@@ -285,6 +332,21 @@ mod tests {
         assert_eq!(wrong(&schema, &with("blob_ids", "0")), 0);
         let bin = with("id_collation", "ascii_bin");
         assert_eq!(wrong(&Schema { collated_id: true, ..schema.clone() }, &bin), 0);
+        let of_type = |name: &str| Facts { id_type: Some(name.into()), ..Facts::default() };
+        let collated = Schema { collated_id: true, ..schema.clone() };
+        assert_eq!(wrong(&collated, &of_type("bytea")), 1);
+        assert_eq!(wrong(&collated, &of_type("uuid")), 1);
+        assert_eq!(wrong(&schema, &of_type("bigint unsigned")), 1);
+        assert_eq!(wrong(&schema, &of_type("character varying(255)")), 0);
+        let numbers = Schema { data_type: "int".into(), ..schema.clone() };
+        assert_eq!(wrong(&numbers, &facts), 1);
+        assert_eq!(wrong(&numbers, &with("journal_mode", "wal")), 0);
+        let times = |name: &str| {
+            let settings = vec![("updated_at_type".into(), name.into())];
+            Facts { settings, ..of_type("text") }
+        };
+        assert_eq!(wrong(&schema, &times("integer")), 1);
+        assert_eq!(wrong(&schema, &times("timestamp(6)")), 0);
         let narrow = Facts { id_type: Some("varchar(32)".into()), ..Facts::default() };
         assert_eq!(wrong(&schema, &narrow), 1);
         let late = SystemTime::now() - Duration::from_secs(60);

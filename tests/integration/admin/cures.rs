@@ -57,7 +57,13 @@ async fn a_sick_table_is_cured_by_what_is_printed(place: Place) {
         _ => "sid varchar(32), Payload text",
     };
     place.sql(&format!("CREATE TABLE sessions ({columns})")).await;
-    place.sql("INSERT INTO sessions (sid) VALUES ('a'), ('b')").await;
+    place
+        .sql(&format!(
+            "INSERT INTO sessions (sid) VALUES ('{}'), ('{}')",
+            "a1".repeat(16),
+            "b2".repeat(16)
+        ))
+        .await;
     let found = findings(&place, NAMES).await;
     let says = |what: &str| found.iter().any(|finding| text(finding, "what").contains(what));
     assert!(says("no unique index") && says("no created_at") && says("no updated_at"), "{found:?}");

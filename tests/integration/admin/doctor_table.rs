@@ -126,7 +126,8 @@ async fn a_cure_changes_nothing_else_of_a_column() {
              COMMENT 'who, ''when''', data varchar(100) NOT NULL DEFAULT 'ab' COMMENT 'what')",
         )
         .await;
-    place.sql("INSERT INTO sessions (session_id) VALUES ('a')").await;
+    let row = format!("INSERT INTO sessions (session_id) VALUES ('{}')", "a1".repeat(16));
+    place.sql(&row).await;
     let about = async || {
         let columns = "FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() \
                        AND COLUMN_NAME NOT LIKE '%at'";
@@ -146,4 +147,39 @@ async fn a_cure_changes_nothing_else_of_a_column() {
             && !text(finding, "what").contains("decoded")),
         "{found:?}"
     );
+}
+
+/// A plain change of the type, as for a collation, would write the ids' bytes as hex.
+#[tokio::test]
+async fn ids_in_a_column_of_bytes_are_told_as_such() {
+    let Some(place) = Place::postgres().await else { return };
+    place.store().await.close().await.unwrap();
+    place.put(&[(private(), r#"{"value":{}}"#, OLD, OLD)]).await;
+    let to = |name: &str, value: &str| {
+        format!("ALTER TABLE sessions ALTER COLUMN session_id TYPE {name} USING {value}")
+    };
+    place.sql(&to("bytea", "convert_to(session_id, 'UTF8')")).await;
+    let found = findings(&place, "--any-shape").await;
+    let told =
+        found.iter().find(|finding| text(finding, "what").contains("the id column is bytea"));
+    assert!(text(told.unwrap(), "cure").contains("convert_from(the column, 'UTF8')"), "{found:?}");
+    assert!(!found.iter().any(|finding| text(finding, "what").contains("collation")), "{found:?}");
+    place.sql(&to("character varying", "convert_from(session_id, 'UTF8')")).await;
+    let found = findings(&place, "").await;
+    assert!(!found.iter().any(|finding| text(finding, "what").contains("bytea")), "{found:?}");
+}
+
+/// What holds no sessions is told to be that, and has no sick ids.
+#[tokio::test]
+async fn a_table_of_something_else_is_no_sick_table_of_sessions() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    for user in 0..5 {
+        place.put(&[(format!("user{user}@x.example"), r#"{"value":{}}"#, OLD, OLD)]).await;
+    }
+    let found = findings(&place, "").await;
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert!(text(finding, "what").contains("do not look like sessions'"), "{found:?}");
+    let found = findings(&place, "--any-shape").await;
+    assert!(found.iter().any(|finding| text(finding, "cure").contains("sqlbypass upgrade")));
 }

@@ -6,7 +6,7 @@ use sqlbypass::admin::{self, DoctorOptions, Ended, Finding, Severity};
 
 use super::database::Database;
 use super::output::answer;
-use super::task::{Watcher, block_on, check, ending};
+use super::task::{Shape, Watcher, block_on, check, ending};
 use super::users::UserKey;
 use crate::failure::Failure;
 
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     /// Do not read the rows
     #[arg(long)]
     no_rows: bool,
+    #[command(flatten)]
+    shape: Shape,
     #[command(flatten)]
     key: UserKey,
     #[command(flatten)]
@@ -54,6 +56,7 @@ async fn work(options: &Options) -> Result<(), Failure> {
         rows: !options.no_rows,
         user_column: table.user().map(str::to_owned),
         users: table.user().map(|_| options.key.users()),
+        any_shape: options.shape.any_shape,
         ..DoctorOptions::default()
     };
     let found = admin::doctor(&store, &wanted, watcher.watch()).await;
