@@ -13,10 +13,10 @@ ALTER TABLE {table} MODIFY {data_definition}
 -- updated_at
 {in_utc}ALTER TABLE {table} ADD COLUMN {updated_at} datetime(6) NOT NULL DEFAULT {utc_now}
 -- created_times
-UPDATE {table} SET {created_at} = UTC_TIMESTAMP(6)
+{utc}UPDATE {table} SET {created_at} = UTC_TIMESTAMP(6)
 WHERE {created_at} IS NULL OR MONTH({created_at}) = 0 OR DAYOFMONTH({created_at}) = 0
 -- updated_times
-UPDATE {table} SET {updated_at} = UTC_TIMESTAMP(6)
+{utc}UPDATE {table} SET {updated_at} = UTC_TIMESTAMP(6)
 WHERE {updated_at} IS NULL OR MONTH({updated_at}) = 0 OR DAYOFMONTH({updated_at}) = 0
 -- rights
 GRANT {missing_rights} ON {table} TO {grantee}

@@ -8,7 +8,7 @@ use crate::codec::envelope::is_envelope;
 use crate::codec::{Conversion, Serializer};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
-use crate::record::{Guard, Lookup, Row, Save, Saved, Update};
+use crate::record::{Guard, Lookup, Row, RowKey, Save, Saved, Update};
 use crate::store::Maintenance;
 
 /// How often a row that changes all the time is read and converted anew.
@@ -195,6 +195,7 @@ impl ConvertReport {
 
 /// A row's data before and after.
 struct Change {
+    key: RowKey,
     id: StoredId,
     from: Bytes,
     to: Bytes,
@@ -214,12 +215,25 @@ fn step(rewrite: &impl Rewrite, row: &Row) -> Result<Option<Change>> {
     let id = StoredId::parse(row.stored_id.as_bytes());
     let Some(to) = rewrite.run(id.as_ref(), data)? else { return Ok(None) };
     let id = id.ok_or_else(shapeless)?;
-    Ok(Some(Change { id, from: data.clone(), to }))
+    Ok(Some(Change { key: row.key.clone(), id, from: data.clone(), to }))
 }
 
 /// A row that no cookie can name.
 pub(super) fn shapeless() -> Error {
     Error::value("converting a session", "its id has not the shape of a session's id")
+        .advice("sqlbypass upgrade secures it first, with --any-shape where it must")
+}
+
+/// Whether a row that was not found by its id stands there with that id all the same.
+async fn is_there<S: Maintenance>(store: &S, change: &Change) -> Result<bool> {
+    let row = patiently!(store.row(&change.key))?;
+    Ok(row.is_some_and(|row| *row.stored_id == *change.id.as_str()))
+}
+
+/// A row that no cookie can find either: SQLite keeps texts apart from bytes.
+fn unfound() -> Error {
+    Error::value("converting a session", "its id is stored as bytes, not as text")
+        .advice("sqlbypass doctor tells the cure")
 }
 
 async fn write<S: Maintenance>(
@@ -242,8 +256,9 @@ async fn write<S: Maintenance>(
         for ((name, change), saved) in changed.into_iter().zip(saved) {
             match saved {
                 Saved::Applied => report.converted += 1,
+                Saved::Gone if is_there(store, &change).await? => report.refuse(name, &unfound()),
                 Saved::Gone | Saved::Duplicate => report.gone += 1,
-                Saved::Conflict => match anew(store, rewrite, change.id).await {
+                Saved::Conflict => match anew(store, rewrite, &change).await {
                     Ok(Some(change)) => again.push((name, change)),
                     Ok(None) => report.already += 1,
                     Err(error) if error.is_value() || error.is_decode() => {
@@ -282,11 +297,11 @@ async fn singly<S: Maintenance>(
 async fn anew<S: Maintenance>(
     store: &S,
     rewrite: &impl Rewrite,
-    id: StoredId,
+    change: &Change,
 ) -> Result<Option<Change>> {
-    let Some(lookup) = Lookup::stored(id) else { return Ok(None) };
+    let Some(lookup) = Lookup::stored(change.id) else { return Ok(None) };
     let Some(record) = patiently!(store.find(&lookup))? else { return Ok(None) };
     let Some(data) = record.data else { return Ok(None) };
     let Some(to) = rewrite.run(Some(&record.id), &data)? else { return Ok(None) };
-    Ok(Some(Change { id: record.id, from: data, to }))
+    Ok(Some(Change { key: change.key.clone(), id: record.id, from: data, to }))
 }

@@ -14,6 +14,9 @@ use crate::id::{PrivateId, StoredId};
 use crate::record::{Row, Scan};
 use crate::store::Maintenance;
 
+/// So many rows are looked at for one whose data can be read.
+const LOOKED_AT: usize = 10_000;
+
 /// What [`encrypt`] is to do.
 #[derive(Clone, Debug)]
 pub struct EncryptOptions {
@@ -94,7 +97,7 @@ pub async fn encrypt_into<S: Maintenance>(
             let id = StoredId::parse(row.stored_id.as_bytes());
             sealing.read(id.map(|id| id.private()).as_ref(), data).is_ok()
         };
-        check_data(store, doing(options.to), is_read).await?;
+        check_data(store, doing(options.to), options.pace.batch, is_read).await?;
     }
     rewrite_all(store, sealing, &options.pace, options.dry_run, report, watch).await
 }
@@ -107,18 +110,30 @@ fn doing(to: Recrypt) -> &'static str {
     }
 }
 
-/// Refuses a table of whose first rows not one has data that can be read. Empty ones say nothing, and
-/// where one is encrypted the column is the right one.
+/// Refuses a table of whose first rows, ten thousand at most, not one has data that can be read. Empty ones
+/// say nothing, and where one is encrypted the column is the right one.
 async fn check_data<S: Maintenance>(
     store: &S,
     doing: &'static str,
+    batch: u32,
     is_read: impl Fn(&Row, &Bytes) -> bool,
 ) -> Result<()> {
-    let scan = Scan { with_data: true, ..Scan::new(FIRST) };
-    let rows = patiently!(store.scan(&scan))?;
-    let data = || rows.iter().filter_map(|row| Some((row, row.data.as_ref()?)));
-    let count = data().count();
-    if count == 0 || data().any(|(row, data)| is_envelope(data) || is_read(row, data)) {
+    let (mut after, mut seen, mut count) = (None, 0, 0);
+    while seen < LOOKED_AT {
+        let scan = Scan { after, with_data: true, ..Scan::new(batch.clamp(1, FIRST)) };
+        let rows = patiently!(store.scan(&scan))?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.key.clone());
+        seen += rows.len();
+        let data = rows.iter().filter_map(|row| Some((row, row.data.as_ref()?)));
+        for (row, data) in data.filter(|(_, data)| !data.is_empty()) {
+            if is_envelope(data) || is_read(row, data) {
+                return Ok(());
+            }
+            count += 1;
+        }
+    }
+    if count == 0 {
         return Ok(());
     }
     let problem = format!("the data of the first {count} rows cannot be read");

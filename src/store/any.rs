@@ -103,7 +103,12 @@ impl AnyStore {
                 Ok(AnyBuilder(Settings::Postgres(Box::new(PostgresStore::url(url)?))))
             }
             #[cfg(feature = "mysql")]
-            "mysql" | "mariadb" => Ok(AnyBuilder(Settings::MySql(Box::new(MySqlStore::url(url)?)))),
+            "mysql" | "mariadb" | "mysql2" | "trilogy" => {
+                Ok(AnyBuilder(Settings::MySql(Box::new(MySqlStore::url(url)?))))
+            }
+            "" if url.is_empty() => {
+                Err(Error::config("choosing a store by its URL", "the URL is empty"))
+            }
             // The scheme alone: the rest may hold a password.
             _ => Err(Error::config(
                 "choosing a store by its URL",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::names::{Secret, of_name};
 use self::random::{is_card, looks_random, without_cards};
@@ -48,11 +48,29 @@ fn mask_under(value: &mut Value, secret: Secret, depth: u32) {
             items.iter_mut().for_each(|item| mask_under(item, secret, depth));
         }
         Value::Object(fields) => {
-            for (name, value) in fields {
+            for (name, value) in fields.iter_mut() {
                 mask_under(value, secret.max(of_name(name)), depth);
             }
+            mask_names(fields, depth);
         }
         Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Masks names that are secrets themselves; of several each keeps its value.
+fn mask_names(fields: &mut Map<String, Value>, depth: u32) {
+    if !fields.keys().any(|name| masked(name, depth).is_some()) {
+        return;
+    }
+    let mut number = 1;
+    for (name, value) in std::mem::take(fields) {
+        let shown = masked(&name, depth).unwrap_or(name);
+        let mut name = shown.clone();
+        while fields.contains_key(&name) {
+            number += 1;
+            name = format!("{shown} {number}");
+        }
+        fields.insert(name, value);
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) fn looks_random(word: &str) -> bool {
     if word.len() < TOKEN {
         return false;
     }
+    if is_code(word) {
+        return true;
+    }
     let is_mixed = |piece: &str| has_digits(piece) && has_letters(piece);
     let (mut pieces, mut mixed) = (0, 0);
     for piece in word.split(|c: char| !c.is_ascii_alphanumeric()).filter(|piece| !piece.is_empty())
@@ -32,6 +35,20 @@ pub(super) fn looks_random(word: &str) -> bool {
         mixed += usize::from(is_mixed(piece));
     }
     (mixed >= PIECES && mixed * 2 > pieces) || is_uuid(word)
+}
+
+/// `WKLQ-89GK-N95C-Q5ZW`: groups of one length, of capitals and digits.
+fn is_code(word: &str) -> bool {
+    let of_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let mut groups = word.split('-');
+    let length = groups.next().map_or(0, str::len);
+    length >= 4
+        && word.contains('-')
+        && groups.all(|group| group.len() == length)
+        && word.bytes().all(|byte| byte == b'-' || of_code(byte))
+        && has_digits(word)
+        && has_letters(word)
 }
 
 /// Whether letters and digits change places too often for a name.

@@ -191,6 +191,7 @@ fn passwords_within_urls_are_masked_whole() {
     for (text, shown) in [
         ("https://ada:p&w;x,y@host/a?b=1", "https://[masked]@host/a?b=1"),
         ("https://ada:p@w@host/a", "https://[masked]@host/a"),
+        ("postgres://ada:8639/MuL0zU@db/shop", "postgres://[masked]@db/shop"),
         ("https://ada:p/w@host/a", "https://[masked]@host/a"),
         ("https://ada:p?w#x@host/a", "https://[masked]@host/a"),
         ("https://ada:p\"w'x<y@host/a", "https://[masked]@host/a"),
@@ -294,6 +295,30 @@ fn numbers_of_cards_are_masked() {
     check(
         json!([4_111_111_111_111_112_u64, -4_111_111_111_111_111_i64]),
         json!([4_111_111_111_111_112_u64, -4_111_111_111_111_111_i64]),
+    );
+}
+
+#[test]
+fn names_that_are_secrets_are_masked_and_keep_their_values() {
+    let token = "0123456789abcdef0123456789abcdef";
+    check(
+        json!({"by_token": {token: 1, "4111 1111 1111 1111": 2}, "seen": {token: "yes", "me": "no"}}),
+        json!({
+            "by_token": {"[masked]": "[masked]", "[masked] 2": "[masked]"},
+            "seen": {"[masked]": "yes", "me": "no"},
+        }),
+    );
+}
+
+#[test]
+fn codes_in_groups_are_random() {
+    for code in ["WKLQ-89GK-N95C-Q5ZW", "ABCDE-FGHIJ-KLMNO-PQRST-UVWX1", "2026-ABCD-EFGH-IJKL"] {
+        check(json!([code]), json!(["[masked]"]));
+        check(json!([format!("your code {code}.")]), json!(["your code [masked]"]));
+    }
+    check(
+        json!(["2026-11-27-10-20-30", "NORTH-SOUTH-EAST-WEST"]),
+        json!(["2026-11-27-10-20-30", "NORTH-SOUTH-EAST-WEST"]),
     );
 }
 

@@ -25,7 +25,7 @@ fn of_word(word: &str) -> String {
         let authority = &behind[..behind.find(ENDS).unwrap_or(behind.len())];
         let end = match authority.rfind('@') {
             // A password with a slash in it goes on to the word's last `@`.
-            None if begins_password(authority) => {
+            None if begins_password(authority, word, last) => {
                 last.and_then(|last| last.checked_sub(word.len() - behind.len()))
             }
             end => end,
@@ -36,10 +36,13 @@ fn of_word(word: &str) -> String {
     out + rest
 }
 
-/// Whether what follows the colon is no port.
-fn begins_password(authority: &str) -> bool {
+/// Whether what follows the colon may be a password. One may begin as a port does; behind a port is a path,
+/// and a part of it may begin with an `@`.
+fn begins_password(authority: &str, word: &str, at: Option<usize>) -> bool {
     let is_port = |text: &str| {
         (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
-    !authority.starts_with('[') && authority.split_once(':').is_some_and(|(_, port)| !is_port(port))
+    let is_of_path = at.is_some_and(|at| word[..at].ends_with('/'));
+    !authority.starts_with('[')
+        && authority.split_once(':').is_some_and(|(_, port)| !is_port(port) || !is_of_path)
 }

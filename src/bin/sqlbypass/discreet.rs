@@ -50,7 +50,7 @@ fn without(text: &str, secret: &str) -> String {
 }
 
 fn is_secret(text: &str) -> bool {
-    let has_password = text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    let has_password = text.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
     has_password || text.lines().any(is_key)
 }
 
@@ -62,8 +62,18 @@ pub(crate) fn is_key(text: &str) -> bool {
     let is_of_a_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let is_table = text.contains('_') && text.bytes().all(is_of_a_name);
-    let is_name = is_table || text.contains("://") || Path::new(text).exists();
+    let is_name = is_table || is_words(text) || text.contains("://") || Path::new(text).exists();
     secret.len() >= SHORTEST && secret.bytes().all(is_of_a_key) && !is_name
+}
+
+/// Words as people write them, or a path of such: what is random mixes capitals into its words.
+fn is_words(text: &str) -> bool {
+    let is_plain = |word: &str| {
+        word.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
+            || word.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let words = || text.split(['-', '_', '/', '.']).filter(|word| !word.is_empty());
+    words().count() >= 3 && words().all(is_plain)
 }
 
 #[cfg(test)]
@@ -83,6 +93,7 @@ mod tests {
             "2::4b1f0a57d1e9b1b6c6a1f2d3e4f5a6b7",
             "postgres://ada:pw@db/shop",
             "mysql://ada:p w\"@db/shop",
+            "ada:pw@db/shop",
         ] {
             assert!(is_secret(secret), "{secret}");
             assert_eq!(
@@ -95,6 +106,8 @@ mod tests {
             "a_table_with_a_name_of_thirty_two_bytes_2",
             "sqlite:///var/lib/sessions/of/a/shop/here",
             "/no/file",
+            "/run/secrets/production/session-keys-2026",
+            "Production-Sessions-Of-Europe-West",
         ] {
             assert!(!is_secret(name), "{name}");
         }

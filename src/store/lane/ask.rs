@@ -132,3 +132,86 @@ fn hash(id: &[u8]) -> u64 {
     static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     STATE.hash_one(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{LegacyId, PrivateId, SessionId};
+    use crate::record::Insert;
+
+    fn id(text: &str) -> PrivateId {
+        SessionId::parse(text.as_bytes()).unwrap().private()
+    }
+
+    fn lookup(text: &str) -> Lookup {
+        Lookup::new(&SessionId::parse(text.as_bytes()).unwrap())
+    }
+
+    fn keys(ask: &impl Ask) -> Vec<u64> {
+        ask.keys().iter().collect()
+    }
+
+    #[test]
+    fn what_concerns_one_session_has_a_key_in_common() {
+        let (one, other) = (id("one"), id("other"));
+        let [of_one, of_other] = ["one", "other"].map(|text| keys(&lookup(text)));
+        assert_ne!(of_one, of_other);
+        let update = Update::new(one.into());
+        for change in [
+            Change::Save(Save::Insert(Insert::new(one, "data"))),
+            Change::Save(Save::Update(update.clone())),
+            Change::Touch(one.into(), Timeouts::default()),
+            Change::Destroy(lookup("one")),
+        ] {
+            assert_eq!(keys(&change), of_one);
+            assert!(!change.same(&change.clone()), "no two changes are one");
+        }
+        let moved = Change::Save(Save::Update(Update { new_id: Some(other), ..update }));
+        assert_eq!(keys(&moved), [&*of_one, &*of_other].concat());
+        let raw = LegacyId::parse("0123456789abcdef".repeat(2)).unwrap();
+        let both = Lookup { legacy: Some(raw), ..lookup("one") };
+        assert_eq!(
+            keys(&both),
+            [&*of_one, &*keys(&Change::Touch(raw.into(), Timeouts::default()))].concat()
+        );
+    }
+
+    #[test]
+    fn finds_of_one_kind_go_together_and_equal_ones_are_one() {
+        let timeouts = Timeouts { idle: Some(Duration::from_secs(60)), ..Timeouts::default() };
+        let (plain, timed) = (lookup("one"), Lookup { timeouts, ..lookup("one") });
+        assert!(plain.class() == Some(Timeouts::default()) && timed.class() == Some(timeouts));
+        assert!(plain.same(&plain.clone()) && !plain.same(&timed));
+        assert!(!plain.same(&lookup("other")));
+        assert_eq!(plain.bytes(), 0);
+    }
+
+    #[test]
+    fn changes_of_one_kind_go_together() {
+        let class = |change: Change| change.class().unwrap();
+        let timeouts = Timeouts { idle: Some(Duration::from_secs(60)), ..Timeouts::default() };
+        let touch = |timeouts| class(Change::Touch(id("one").into(), timeouts));
+        assert!(
+            touch(timeouts) == touch(timeouts) && touch(timeouts) != touch(Timeouts::default())
+        );
+        let update = Update { timeouts, ..Update::new(id("other").into()) };
+        assert!(
+            touch(timeouts) == class(Change::Save(Save::Update(update))),
+            "a touch is an update"
+        );
+        let destroy = || class(Change::Destroy(lookup("one")));
+        assert!(destroy() == destroy() && destroy() != touch(timeouts));
+    }
+
+    #[test]
+    fn the_bytes_of_a_save_are_its_data_and_its_guard() {
+        let bytes = |save: Save| Change::Save(save).bytes();
+        assert_eq!(bytes(Save::Insert(Insert::new(id("one"), "1234"))), 4);
+        let update = Update::new(id("one").into());
+        assert_eq!(bytes(Save::Update(update.clone())), 0);
+        let guard = Guard::Data(Some("123".into()));
+        let guarded = Update { guard, ..update.data("12345") };
+        assert_eq!(bytes(Save::Update(guarded)), 8);
+        assert_eq!(Change::Destroy(lookup("one")).bytes(), 0);
+    }
+}

@@ -30,6 +30,8 @@ pub(super) fn cures_of(
         ("id_definition", id.as_ref().and_then(Column::for_ids).unwrap_or_default()),
         ("data_definition", data.as_ref().map(|data| data.wide(version)).unwrap_or_default()),
         // Others know no expression as a default, and have a default in the session's zone.
+        // What is written into a TIMESTAMP is taken for a time of the session's zone.
+        ("utc", "SET time_zone = '+00:00'; ".into()),
         ("in_utc", if has_expressions(version) { "" } else { "SET time_zone = '+00:00'; " }.into()),
         (
             "utc_now",

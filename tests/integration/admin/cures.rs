@@ -32,7 +32,7 @@ pub(super) fn text<'a>(finding: &'a Json, field: &str) -> &'a str {
 fn statement(found: &[Json]) -> Option<&str> {
     let is_sql = |cure: &&str| {
         let begins = |word| cure.starts_with(word);
-        ["CREATE ", "ALTER TABLE ", "GRANT ", "UPDATE "].iter().any(begins)
+        ["CREATE ", "ALTER TABLE ", "GRANT ", "UPDATE ", "SET time_zone "].iter().any(begins)
     };
     found.iter().map(|finding| text(finding, "cure")).find(is_sql)
 }

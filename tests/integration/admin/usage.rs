@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::place::{Place, program, said};
 
+crate::admin::everywhere!(what_a_server_refuses_is_a_failure);
+
 const COMMANDS: [&str; 12] = [
     "create", "trim", "clear", "upgrade", "convert", "stats", "list", "revoke", "backfill", "show",
     "doctor", "bench",
@@ -104,6 +106,39 @@ async fn a_number_below_zero_is_a_wrong_number() {
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains(told), "{}", said(&output));
     }
+}
+
+async fn what_a_server_refuses_is_a_failure(place: Place) {
+    if place.is_sqlite() {
+        return;
+    }
+    place.store().await.close().await.unwrap();
+    let (scheme, rest) = place.url.split_once("://").unwrap();
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let url = format!("{scheme}://nobody_here:sentinel@{rest}");
+    for command in ["stats", "list", "trim", "clear --yes", "upgrade", "create", "doctor"] {
+        let output = program(command).args(["--format", "json", "--database", &url]).output();
+        let output = output.await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command}: {}", said(&output));
+        assert!(output.stdout.starts_with(b"{"), "{command}: {}", said(&output));
+        assert!(!said(&output).contains("sentinel"), "{command}: {}", said(&output));
+    }
+}
+
+/// A variable that is not set is no user, and no database.
+#[tokio::test]
+async fn the_empty_text_names_nobody() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    for arguments in [&["revoke", "--all", "--user", ""][..], &["list", "--user", ""]] {
+        let output = program("").args(arguments).args(["--database", &place.url]).output();
+        let output = output.await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("the user is empty"), "{}", said(&output));
+    }
+    let output = program("stats").args(["--database", ""]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("empty"), "{}", said(&output));
 }
 
 /// Whatever stands in the wrong place may be a password or a key.

@@ -11,6 +11,7 @@ use sqlbypass::{AnyBuilder, Error, Layout, Maintenance as _, Table};
 use super::database::Database;
 use super::output::answer;
 use super::task::block_on;
+use crate::discreet;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -92,8 +93,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     match &options.migration {
         Some(file) => {
             write(file, &statements, &undo(options, &table))?;
-            let (name, text) = (file.display().to_string(), format!("wrote {}", file.display()));
-            answer(format, &text, &json!({ "wrote": name }))
+            let name = discreet::text(&file.display().to_string());
+            answer(format, &format!("wrote {name}"), &json!({ "wrote": name }))
         }
         None if options.add_user_column => {
             let problem = "a table in use is yours to change: say --print, or --migration FILE";

@@ -144,7 +144,8 @@ impl Database {
     }
 }
 
-/// What cannot be as it was named is wrong use, also where the table has to be seen for that.
+/// What cannot be as it was named is wrong use, also where the table has to be seen for that. What the
+/// server refuses, such as a password, is a failure.
 fn refused(error: Error) -> Failure {
-    if error.is_config() { Failure::usage(error) } else { error.into() }
+    if error.is_config() && error.code().is_none() { Failure::usage(error) } else { error.into() }
 }

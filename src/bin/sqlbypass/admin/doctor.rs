@@ -8,6 +8,7 @@ use super::database::Database;
 use super::output::answer;
 use super::task::{Shape, Watcher, block_on, check, ending};
 use super::users::UserKey;
+use crate::discreet;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -60,7 +61,11 @@ async fn work(options: &Options) -> Result<(), Failure> {
         ..DoctorOptions::default()
     };
     let found = admin::doctor(&store, &wanted, watcher.watch()).await;
-    let (found, ended) = watcher.end(found)?;
+    let (mut found, ended) = watcher.end(found)?;
+    for finding in &mut found {
+        finding.what = discreet::text(&finding.what);
+        finding.cure = discreet::text(&finding.cure);
+    }
     store.close().await?;
     let findings: Vec<_> = found
         .iter()

@@ -65,6 +65,9 @@ impl UserKey {
         database: &Database,
         scan: bool,
     ) -> Result<UserOptions, Failure> {
+        if user.is_empty() {
+            return Err(Failure::Usage("the user is empty: an unset variable? name one".into()));
+        }
         let scoped = match self.user_key {
             None => user.split_once(':').map(|(scope, id)| scoped(scope, id)),
             Some(_) => None,
