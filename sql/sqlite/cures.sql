@@ -7,8 +7,6 @@ ALTER TABLE {table} ADD COLUMN {updated_at} datetime(6) NOT NULL DEFAULT {now}
 -- blob_ids
 UPDATE {table} SET {session_id} = CAST({session_id} AS text) WHERE typeof({session_id}) = 'blob'
 -- created_times
-UPDATE {table} SET {created_at} = {now}
-WHERE typeof({created_at}) <> 'text' OR datetime({created_at}) IS NULL OR {created_at} NOT GLOB {a_date} OR {created_at} LIKE '%z'
+UPDATE {table} SET {created_at} = {now} WHERE {key} IN (KEYS)
 -- updated_times
-UPDATE {table} SET {updated_at} = {now}
-WHERE typeof({updated_at}) <> 'text' OR datetime({updated_at}) IS NULL OR {updated_at} NOT GLOB {a_date} OR {updated_at} LIKE '%z'
+UPDATE {table} SET {updated_at} = {now} WHERE {key} IN (KEYS)

@@ -161,6 +161,7 @@ pub(super) async fn rewrite_all<S: Maintenance>(
     report: &mut ConvertReport,
     watch: impl Watch,
 ) -> Result<()> {
+    let has_bytes = holds_bytes(store).await?;
     let mut walk = Walk::start(store, pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
         let (before, seen) = (report.converted, rows.len() as u64);
@@ -175,7 +176,7 @@ pub(super) async fn rewrite_all<S: Maintenance>(
         if dry_run {
             report.converted += changed.len() as u64;
         } else {
-            write(store, &rewrite, changed, report).await?;
+            write(store, &rewrite, changed, has_bytes, report).await?;
         }
         report.seen += seen;
         walk.changed(report.converted - before);
@@ -224,6 +225,12 @@ pub(super) fn shapeless() -> Error {
         .advice("sqlbypass upgrade secures it first, with --any-shape where it must")
 }
 
+/// Whether some ids are stored as bytes, which SQLite keeps apart from texts.
+async fn holds_bytes<S: Maintenance>(store: &S) -> Result<bool> {
+    let facts = patiently!(store.facts())?;
+    Ok(facts.setting("blob_ids").is_some_and(|count| count != "0"))
+}
+
 /// Whether a row that was not found by its id stands there with that id all the same.
 async fn is_there<S: Maintenance>(store: &S, change: &Change) -> Result<bool> {
     let row = patiently!(store.row(&change.key))?;
@@ -240,6 +247,7 @@ async fn write<S: Maintenance>(
     store: &S,
     rewrite: &impl Rewrite,
     mut changed: Vec<(RowName, Change)>,
+    has_bytes: bool,
     report: &mut ConvertReport,
 ) -> Result<()> {
     for _ in 0..TRIES {
@@ -256,7 +264,9 @@ async fn write<S: Maintenance>(
         for ((name, change), saved) in changed.into_iter().zip(saved) {
             match saved {
                 Saved::Applied => report.converted += 1,
-                Saved::Gone if is_there(store, &change).await? => report.refuse(name, &unfound()),
+                Saved::Gone if has_bytes && is_there(store, &change).await? => {
+                    report.refuse(name, &unfound());
+                }
                 Saved::Gone | Saved::Duplicate => report.gone += 1,
                 Saved::Conflict => match anew(store, rewrite, &change).await {
                     Ok(Some(change)) => again.push((name, change)),

@@ -28,7 +28,46 @@ pub(super) async fn check_ids<S: Maintenance>(store: &S, doing: &'static str) ->
 /// Whether a row's id may be one that was generated, by whatever application.
 fn has_shape(row: &Row) -> bool {
     let id = row.stored_id.as_bytes();
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    // Some frameworks put a prefix or their node's name to it, or write it as base64.
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_:.+/=".contains(byte);
     is_private(&row.stored_id)
-        || id.len() >= SHORTEST && id.iter().all(is_word) && id.iter().any(u8::is_ascii_digit)
+        || id.len() >= SHORTEST
+            && !row.stored_id.contains("://")
+            && id.iter().all(is_word)
+            && id.iter().any(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Owner, RowKey};
+
+    #[test]
+    fn ids_of_sessions_are_told_from_other_words() {
+        let has_shape = |id: &str| {
+            has_shape(&Row {
+                key: RowKey::Int(1),
+                stored_id: id.into(),
+                size: 0,
+                data: None,
+                created_at: None,
+                updated_at: None,
+                owner: Owner::Unknown,
+            })
+        };
+        for id in [
+            "0123456789abcdef0123456789abcdef",
+            "4b1f0a57-d1e9-41b6-86a1-f2d3e4f5a6b7",
+            "sess:4b1f0a57d1e9b1b6c6a1",
+            "4b1f0a57d1e9b1b6c6a1.node1",
+            "a2tra2tra2tra2tra2tra2tra2s+/w==",
+        ] {
+            assert!(has_shape(id), "{id}");
+        }
+        for word in
+            ["", "ada", "ada7@shop.example.org", "two words and 16", "https://shop.example/a1"]
+        {
+            assert!(!has_shape(word), "{word}");
+        }
+    }
 }

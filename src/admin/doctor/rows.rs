@@ -27,7 +27,7 @@ pub(super) async fn look<S: Maintenance>(
     let mut ended = read(store, options, schema, watch, &mut tally).await;
     tally.tell(options, schema, found);
     if let Ok(Ended::Done) = ended {
-        let told = tally.times.tell(store, options, facts, found).await;
+        let told = tally.times.tell(store, facts, found).await;
         ended = told.map(|()| Ended::Done);
     }
     match ended {
@@ -119,7 +119,8 @@ impl Tally {
                     "{} the cookie's own id: whoever reads the table can log in",
                     counted(self.unsecured, "row holds", "rows hold")
                 ),
-                "sqlbypass upgrade",
+                "sqlbypass upgrade; a row that it leaves beside its secured twin is found by nobody any more, \
+                 and tells that twin's cookie: delete it",
             );
         }
         if self.broken.count > 0 {

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use super::{DoctorOptions, Findings, Severity, counted};
-use crate::admin::walk::{is_worth_a_try, patiently};
+use super::{Findings, Severity, counted};
+use crate::admin::walk::{is_keyed_by_id, is_worth_a_try, patiently};
 use crate::error::Result;
-use crate::record::{Filter, Row, Scan};
+use crate::record::{Filter, Row, RowKey, Scan};
 use crate::store::Maintenance;
 use crate::table::{Facts, Schema};
 
+/// What stands in a cure for the keys of the rows: SQLite's own functions take more, and less, for a time
+/// than Rails does, so that no condition would find the same rows.
+const KEYS: &str = "(KEYS)";
+/// So many rows are named in a cure.
+const NAMED: usize = 20;
+/// Rows that are read at once where nothing but their times counts.
+const BATCH: u32 = 10_000;
 /// No session is so old.
 const CENTURY: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// Every session is so old.
@@ -53,7 +60,7 @@ impl Column {
     }
 
     /// The store's own statement, if the column has a type that times can be read from.
-    fn cure(self, facts: &Facts) -> String {
+    fn cure(self, facts: &Facts, rows: &Unread) -> String {
         let (type_of, cure) = match self {
             Self::Created => ("created_at_type", "created_times"),
             Self::Updated => ("updated_at_type", "updated_times"),
@@ -63,7 +70,13 @@ impl Column {
         };
         let cure = facts.cure(cure).filter(|_| facts.setting(type_of).is_none_or(is_time));
         match cure {
-            Some(cure) => format!("{cure} -- as if they had been used just now"),
+            Some(cure) if cure.contains(KEYS) && rows.keys.is_empty() => {
+                format!("set their {} to the current time, or delete them", self.name())
+            }
+            Some(cure) => {
+                let cure = cure.replace(KEYS, &format!("({})", rows.keys.join(", ")));
+                format!("{cure} -- as if they had been used just now; look again afterwards")
+            }
             None => {
                 format!("give {} a type of times, as sqlbypass create --print has it", self.name())
             }
@@ -74,38 +87,61 @@ impl Column {
 /// Rows whose times cannot be read.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    created: u64,
-    updated: u64,
+    created: Unread,
+    updated: Unread,
+}
+
+/// Their number, and the keys of the first, as SQL has them.
+#[derive(Debug, Default)]
+struct Unread {
+    count: u64,
+    keys: Vec<String>,
+}
+
+impl Unread {
+    fn add(&mut self, row: &Row) {
+        self.count += 1;
+        // A key that is the id is told to nobody.
+        if self.keys.len() < NAMED && !is_keyed_by_id(row) {
+            self.keys.push(match &row.key {
+                RowKey::Int(key) => key.to_string(),
+                RowKey::Text(key) => format!("'{}'", key.replace('\'', "''")),
+            });
+        }
+    }
 }
 
 impl Tally {
     pub(super) fn add(&mut self, row: &Row, schema: &Schema) {
-        self.created += u64::from(schema.created_at && Column::Created.is_unread(row));
-        self.updated += u64::from(schema.updated_at && Column::Updated.is_unread(row));
+        if schema.created_at && Column::Created.is_unread(row) {
+            self.created.add(row);
+        }
+        if schema.updated_at && Column::Updated.is_unread(row) {
+            self.updated.add(row);
+        }
     }
 
     /// Tells what the database takes these times for, which it has to be asked.
     pub(super) async fn tell<S: Maintenance>(
         &self,
         store: &S,
-        options: &DoctorOptions,
         facts: &Facts,
         found: &mut Findings,
     ) -> Result<()> {
-        for (column, rows) in [(Column::Updated, self.updated), (Column::Created, self.created)] {
-            if rows == 0 {
+        for (column, rows) in [(Column::Updated, &self.updated), (Column::Created, &self.created)] {
+            if rows.count == 0 {
                 continue;
             }
-            match ages(store, options, column).await {
+            match ages(store, column).await {
                 Ok((old, ever)) => told(column, rows, old, ever, facts, found),
                 Err(error) if is_worth_a_try(&error, 0) => return Err(error),
                 // Not every server compares a time with whatever the column's type is.
                 Err(error) => found.wrong(
                     format!(
                         "{}, nor can the database compare it with a time: trim fails ({error})",
-                        unread(column, rows)
+                        unread(column, rows.count)
                     ),
-                    column.cure(facts),
+                    column.cure(facts, rows),
                 ),
             }
         }
@@ -114,7 +150,7 @@ impl Tally {
 }
 
 /// `rows` cannot be read, of which so many are past every age and so many past the smallest.
-fn told(column: Column, rows: u64, old: u64, ever: u64, facts: &Facts, found: &mut Findings) {
+fn told(column: Column, rows: &Unread, old: u64, ever: u64, facts: &Facts, found: &mut Findings) {
     let timeout = column.timeout();
     for (severity, count, fate) in [
         (
@@ -127,7 +163,7 @@ fn told(column: Column, rows: u64, old: u64, ever: u64, facts: &Facts, found: &m
         ),
         (
             Severity::Warning,
-            rows.saturating_sub(ever),
+            rows.count.saturating_sub(ever),
             format!(
                 "by it they never grow old: no trim deletes them for it, and {timeout} hides what is \
                  NULL and never ends the others"
@@ -141,7 +177,7 @@ fn told(column: Column, rows: u64, old: u64, ever: u64, facts: &Facts, found: &m
     ] {
         if count > 0 {
             let what = format!("{}; {fate}", unread(column, count));
-            found.add(severity, what, column.cure(facts));
+            found.add(severity, what, column.cure(facts, rows));
         }
     }
 }
@@ -151,30 +187,20 @@ fn unread(column: Column, rows: u64) -> String {
 }
 
 /// How many of these rows are past every age, and how many past the smallest.
-async fn ages<S: Maintenance>(
-    store: &S,
-    options: &DoctorOptions,
-    column: Column,
-) -> Result<(u64, u64)> {
-    let old = past(store, options, column, CENTURY).await?;
-    Ok((old, past(store, options, column, MOMENT).await?))
+async fn ages<S: Maintenance>(store: &S, column: Column) -> Result<(u64, u64)> {
+    let old = past(store, column, CENTURY).await?;
+    Ok((old, past(store, column, MOMENT).await?))
 }
 
 /// How many of the rows that are past this age have no time that can be read.
-async fn past<S: Maintenance>(
-    store: &S,
-    options: &DoctorOptions,
-    column: Column,
-    age: Duration,
-) -> Result<u64> {
-    let limit = options.pace.batch.max(1);
+async fn past<S: Maintenance>(store: &S, column: Column, age: Duration) -> Result<u64> {
     let (mut after, mut count) = (None, 0);
     loop {
-        let scan = Scan { after, filter: column.past(age), ..Scan::new(limit) };
+        let scan = Scan { after, filter: column.past(age), ..Scan::new(BATCH) };
         let rows = patiently!(store.scan(&scan))?;
         count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
         match rows.last() {
-            Some(last) if rows.len() as u64 >= u64::from(limit) => after = Some(last.key.clone()),
+            Some(last) if rows.len() as u64 >= u64::from(BATCH) => after = Some(last.key.clone()),
             _ => return Ok(count),
         }
     }

@@ -221,3 +221,28 @@ async fn broken_data_is_told_in_plain_words() {
         assert!(told.contains("cut short") || serializer == "json", "{told}");
     }
 }
+
+/// What SQLite's functions take for a time and Rails does not, or the other way round, is mended as it was
+/// found, and what can be read stays.
+#[tokio::test]
+async fn times_are_mended_row_by_row_on_sqlite() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let (empty, now) = (r#"{"value":{}}"#, now());
+    let bad = ["2026-11-27 24:00:00", "2026-02-31 00:00:00", "2026-11-27  10:00:00", "yesterday"];
+    let good = ["2026-11-27 10:00:00-0500", "2026-11-27 10:00:00", "2026-11-27T10:00:00.5"];
+    for time in bad.iter().chain(&good) {
+        place.put(&[(private(), empty, &*now, *time)]).await;
+    }
+    let found = findings(&place, "").await;
+    let count = |found: &[Json]| {
+        let about = found.iter().map(|finding| text(finding, "what"));
+        about.filter(|what| what.contains("no updated_at that can be read")).count()
+    };
+    assert!(count(&found) > 0, "{found:?}");
+    cure(&place, &place, "").await;
+    assert_eq!(count(&findings(&place, "").await), 0);
+    let after = place.column("SELECT updated_at FROM sessions").await;
+    let stays = |time: &&str| after.iter().any(|after| after == time);
+    assert!(good.iter().all(stays) && !bad.iter().any(stays), "{after:?}");
+}
