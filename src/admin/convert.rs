@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::shape::check_ids;
+use super::shape::check_own_ids;
 use super::walk::{Ended, Pace, RowName, Walk, Watch, patiently};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Conversion, Serializer};
@@ -38,15 +38,13 @@ pub struct ConvertOptions {
     pub pace: Pace,
     /// Only counts, and names what would be refused.
     pub dry_run: bool,
-    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
-    pub any_shape: bool,
 }
 
 impl ConvertOptions {
     /// Converts to this format, without loss.
     pub fn new(to: Target) -> Self {
         let pace = Pace { batch: 200, ..Pace::default() };
-        Self { to, from: Serializer::Hybrid, lossy: false, pace, dry_run: false, any_shape: false }
+        Self { to, from: Serializer::Hybrid, lossy: false, pace, dry_run: false }
     }
 }
 
@@ -119,9 +117,7 @@ pub async fn convert_into<S: Maintenance>(
     watch: impl Watch,
 ) -> Result<()> {
     *report = ConvertReport { ended: Ended::Stopped, ..ConvertReport::default() };
-    if !options.any_shape {
-        check_ids(store, "converting sessions").await?;
-    }
+    check_own_ids(store, "converting sessions").await?;
     let rewrite = Conversion {
         to_marshal: options.to == Target::Marshal,
         from: options.from,

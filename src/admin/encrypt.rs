@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::convert::{ConvertReport, Rewrite, rewrite_all, shapeless};
-use super::shape::{FIRST, check_ids};
+use super::shape::{FIRST, check_own_ids};
 use super::walk::{Ended, Pace, Watch, patiently};
 use crate::codec::envelope::is_envelope;
-use crate::codec::{Codec, Hybrid, Keys, Null, Recrypt, Recryption};
+use crate::codec::{Codec, Hybrid, Keys, Null, Recrypt, Recryption, check_bare};
 use crate::error::{Error, Result};
 use crate::id::{PrivateId, StoredId};
 use crate::record::{Row, Scan};
@@ -34,15 +34,13 @@ pub struct EncryptOptions {
     pub pace: Pace,
     /// Only opens every envelope, counts, and names what would be refused.
     pub dry_run: bool,
-    /// Takes ids of any shape, also where most of the first rows have one that nobody generates.
-    pub any_shape: bool,
 }
 
 impl EncryptOptions {
     /// Makes the table that, with these keys.
     pub fn new(to: Recrypt, keys: Keys) -> Self {
         let pace = Pace { batch: 200, ..Pace::default() };
-        Self { to, keys, reads: None, in_json: false, pace, dry_run: false, any_shape: false }
+        Self { to, keys, reads: None, in_json: false, pace, dry_run: false }
     }
 }
 
@@ -86,9 +84,7 @@ pub async fn encrypt_into<S: Maintenance>(
     watch: impl Watch,
 ) -> Result<()> {
     *report = ConvertReport { ended: Ended::Stopped, ..ConvertReport::default() };
-    if !options.any_shape {
-        check_ids(store, doing(options.to)).await?;
-    }
+    check_own_ids(store, doing(options.to)).await?;
     let in_json = options.in_json || store.inspect().await?.data_type.contains("json");
     let recryption = Recryption::new(options.to, options.keys.clone(), in_json);
     let sealing = Sealing { recryption, to: options.to, reads: options.reads.as_deref() };
@@ -136,10 +132,14 @@ async fn check_data<S: Maintenance>(
     if count == 0 {
         return Ok(());
     }
-    let problem = format!("the data of the first {count} rows cannot be read");
+    let (whole, of) = match seen < LOOKED_AT {
+        true => ("", "rows"),
+        false => ("; more are not looked at", "rows that have any"),
+    };
+    let problem = format!("the data of the first {count} {of} cannot be read{whole}");
     Err(Error::config(doing, problem).advice(
-        "is it the wrong column (--data-column), or the wrong serializer (--serializer)? nothing was \
-         changed",
+        "is it the wrong column (--data-column), or the wrong serializer (--serializer)? if it is not, \
+         delete these rows first; nothing was changed",
     ))
 }
 
@@ -154,12 +154,12 @@ impl Sealing<'_> {
     /// Whether plain data can be read.
     fn read(&self, row: Option<&PrivateId>, stored: &Bytes) -> Result<()> {
         let opens = |codec: &dyn Codec| {
-            let stored = Some(stored.clone());
+            let data = Some(stored.clone());
             let opened = match row {
-                Some(row) => codec.open_row(row, stored),
-                None => codec.open(stored),
+                Some(row) => codec.open_row(row, data),
+                None => codec.open(data),
             };
-            opened.map(drop)
+            check_bare(&*opened?, stored.clone())
         };
         match self.reads {
             Some(codec) => opens(codec),

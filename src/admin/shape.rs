@@ -11,18 +11,29 @@ pub(super) const FIRST: u32 = 100;
 /// Generated ids are longer; Rails' have 32 characters.
 const SHORTEST: usize = 16;
 
-/// Refuses a table most of whose first ids nobody generates. An empty one passes.
+/// Refuses a table most of whose first ids nobody generates, for a task that has a way to say that they
+/// may look like anything. An empty one passes.
 pub(super) async fn check_ids<S: Maintenance>(store: &S, doing: &'static str) -> Result<()> {
+    let way = "say that ids may have any shape (--any-shape; any_shape in the options)";
+    check(store, doing, way).await
+}
+
+/// The same for a task that writes data: it finds sessions by their ids, and those that are not secured
+/// only in Rails' shape.
+pub(super) async fn check_own_ids<S: Maintenance>(store: &S, doing: &'static str) -> Result<()> {
+    let way = "secure the ids first, if they are some (sqlbypass upgrade --any-shape)";
+    check(store, doing, way).await
+}
+
+async fn check<S: Maintenance>(store: &S, doing: &'static str, way: &str) -> Result<()> {
     let rows = patiently!(store.scan(&Scan::new(FIRST)))?;
     let odd = rows.iter().filter(|row| !has_shape(row)).count();
     if odd * 2 <= rows.len() {
         return Ok(());
     }
     let problem = format!("{odd} of the first {} ids do not look like sessions'", rows.len());
-    Err(Error::config(doing, problem).advice(
-        "name the table and its column of ids, or say that ids may have any shape (--any-shape; \
-         any_shape in the options); nothing was changed",
-    ))
+    let advice = format!("name the table and its column of ids, or {way}; nothing was changed");
+    Err(Error::config(doing, problem).advice(advice))
 }
 
 /// Whether a row's id may be one that was generated, by whatever application.

@@ -135,8 +135,12 @@ impl RowName {
         self.0.strip_prefix('~').is_some_and(|digits| digits.len() == 16 && is_hex(digits))
     }
 
+    /// A number only where it is written as a list would tell it: `007` is a text's.
     fn key(&self) -> RowKey {
-        self.0.parse().map_or_else(|_| RowKey::Text(self.0.as_str().into()), RowKey::Int)
+        match self.0.parse::<i64>() {
+            Ok(number) if number.to_string() == self.0 => RowKey::Int(number),
+            _ => RowKey::Text(self.0.as_str().into()),
+        }
     }
 
     /// The row of this name and its data. A key is looked up; for a digest the table is read until

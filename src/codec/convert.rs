@@ -72,15 +72,18 @@ pub(crate) fn plain(document: &dyn Document) -> Result<serde_json::Value> {
 /// no reason to throw away what it holds.
 fn wrapped(text: Bytes) -> Result<Box<dyn Document>> {
     let document = Json.open(Some(text.clone()))?;
-    if document.keys().is_empty() {
-        let bare = Null.open(Some(text));
-        if bare.is_ok_and(|bare| bare.keys().iter().any(|key| *key != "value")) {
-            let problem = "it is an object without the key \"value\"";
-            return Err(Error::decode("json", None, problem)
-                .advice("if it was written by the serializer null, say so"));
-        }
-    }
+    check_bare(&*document, text)?;
     Ok(document)
+}
+
+/// Refuses what was read as an empty session and is an object that holds something all the same.
+pub(crate) fn check_bare(document: &dyn Document, text: Bytes) -> Result<()> {
+    let holds = |bare: Box<dyn Document>| bare.keys().iter().any(|key| *key != "value");
+    if !document.keys().is_empty() || !Null.open(Some(text)).is_ok_and(holds) {
+        return Ok(());
+    }
+    Err(Error::decode("json", None, "it is an object without the key \"value\"")
+        .advice("if it was written by the serializer null, say so"))
 }
 
 /// What the session holds; Rails drops a nil at the next commit.

@@ -237,7 +237,11 @@ impl Maintenance for MySqlStore {
 
     async fn row(&self, key: &RowKey) -> Result<Option<Row>> {
         let work = pin!(self.shared.run(OneRow(key)));
-        operation(SYSTEM, "row", None, done, work).await
+        match operation(SYSTEM, "row", None, done, work).await {
+            // A text that the key's character set cannot write is no row's key.
+            Err(error) if error.code() == Some("1267") => Ok(None),
+            found => found,
+        }
     }
 
     async fn delete(&self, keys: &[RowKey], filter: &Filter) -> Result<u64> {

@@ -16,6 +16,7 @@ crate::admin::everywhere!(
     what_no_serializer_reads_is_not_sealed,
     a_column_of_something_else_is_not_sealed,
     one_row_that_can_be_read_is_enough,
+    an_object_without_the_wrapper_is_no_session_of_json,
 );
 
 /// `{"a"=>1}`.
@@ -240,6 +241,45 @@ async fn a_column_of_something_else_is_not_sealed(place: Place) {
     }
     assert_eq!(place.count("agent = 'Mozilla/5.0 (X11)'").await, 148);
     assert_eq!(place.count(&format!("data = '{MARSHAL}'")).await, 150);
+}
+
+async fn an_object_without_the_wrapper_is_no_session_of_json(place: Place) {
+    place.store().await.close().await.unwrap();
+    let bare = r#"{"a":1}"#;
+    place.put(&[(private(), JSON, OLD, OLD), (private(), bare, OLD, OLD)]).await;
+    for task in ["convert --encrypt --serializer json", "convert --to marshal --serializer json"] {
+        let report = with(&place, &[OLD_KEY], 1, &format!("{task} --dry-run")).await;
+        let refusal = report["refusals"][0].to_string();
+        assert_eq!((&report["converted"], &report["refused"]), (&json!(1), &json!(1)), "{report}");
+        assert!(refusal.contains("without the key") && refusal.contains("null"), "{report}");
+    }
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt --serializer null").await;
+    assert_eq!(report["converted"], json!(2), "{report}");
+    assert_eq!(encrypted(&place, "%").await, 2);
+}
+
+/// It says how far it looked.
+#[tokio::test]
+async fn not_more_than_ten_thousand_rows_are_looked_at_for_one_that_can_be_read() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    place.put(&[(private(), "of an older release", OLD, OLD)]).await;
+    place
+        .sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+             INSERT INTO sessions (session_id, data, created_at, updated_at) SELECT \
+             '2::' || lower(hex(randomblob(32))), data, created_at, updated_at FROM sessions, n",
+        )
+        .await;
+    place.put(&[(private(), JSON, OLD, OLD)]).await;
+    let answer = with(&place, &[OLD_KEY], 1, "convert --encrypt").await;
+    let problem = answer["error"].as_str().unwrap();
+    let words =
+        "the data of the first 10000 rows that have any cannot be read; more are not looked at";
+    assert!(problem.contains(words) && problem.contains("delete these rows first"), "{problem}");
+    place.sql("DELETE FROM sessions WHERE id = 1").await;
+    let report = with(&place, &[OLD_KEY], 1, "convert --encrypt").await;
+    assert_eq!((&report["converted"], &report["refused"]), (&json!(1), &json!(9999)), "{report}");
 }
 
 async fn one_row_that_can_be_read_is_enough(place: Place) {

@@ -7,7 +7,7 @@ use sqlbypass::{AnyStore, Error, Keys, Recrypt};
 
 use super::database::Database;
 use super::output::{answer, warn};
-use super::task::{PaceOptions, Shape, Watcher, block_on, check, ended, ending};
+use super::task::{PaceOptions, Watcher, block_on, check, ended, ending};
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -27,8 +27,8 @@ To encrypt, let every service read plain and encrypted rows first, with the same
 them write plain rows; to rotate, let them read the new key. A row that no key opens is listed and left
 alone, and --encrypt does so with what cannot be read: by the --serializer, or by any where none is named.
 
-A table in which most of the first ids do not look like sessions' is left as it is, unless --any-shape;
-so is one of whose first data --encrypt can read none.";
+A table in which most of the first ids do not look like sessions' is left as it is: upgrade --any-shape
+secures them first, if they are ids. So is one of whose first data --encrypt can read none.";
 
 /// Re-encode the data of every session, beside live traffic
 #[derive(Args, Debug)]
@@ -42,8 +42,6 @@ pub(crate) struct Options {
     /// The column takes JSON alone, which MariaDB's json does not tell: encrypt to a JSON string
     #[arg(long, conflicts_with_all = ["to", "decrypt"])]
     json_column: bool,
-    #[command(flatten)]
-    shape: Shape,
     #[command(flatten)]
     pace: PaceOptions,
     #[command(flatten)]
@@ -88,7 +86,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         lossy: options.lossy,
         pace: options.pace.pace(&options.database),
         dry_run: options.pace.dry_run,
-        any_shape: options.shape.any_shape,
         ..own
     };
     block_on(work(options, async |store, report, watcher| {
@@ -111,7 +108,6 @@ fn encrypt(options: &Options, keys: Option<Keys>) -> Result<(), Failure> {
         dry_run: options.pace.dry_run,
         reads: options.database.serializer.map(|named| named.codec()).transpose()?,
         in_json: options.json_column,
-        any_shape: options.shape.any_shape,
         ..own
     };
     block_on(work(options, async |store, report, watcher| {
