@@ -20,3 +20,5 @@ WHERE {created_at} IS NULL OR MONTH({created_at}) = 0 OR DAYOFMONTH({created_at}
 WHERE {updated_at} IS NULL OR MONTH({updated_at}) = 0 OR DAYOFMONTH({updated_at}) = 0
 -- rights
 GRANT {missing_rights} ON {table} TO {grantee}
+-- engine
+ALTER TABLE {table} ENGINE = InnoDB

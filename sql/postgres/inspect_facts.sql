@@ -33,6 +33,17 @@ WHERE index.indrelid = to_regclass($1)
   AND index.indisvalid
   AND index.indpred IS NULL
 UNION ALL
+SELECT 'required', CAST(attribute.attname AS text), ''
+FROM pg_catalog.pg_attribute AS attribute
+JOIN pg_catalog.pg_type AS kind ON kind.oid = attribute.atttypid
+WHERE attribute.attrelid = to_regclass($1)
+  AND attribute.attnum > 0
+  AND attribute.attnotnull
+  AND NOT attribute.atthasdef
+  AND attribute.attidentity = ''
+  AND kind.typdefault IS NULL
+  AND NOT attribute.attisdropped
+UNION ALL
 SELECT 'type', '', format_type(attribute.atttypid, attribute.atttypmod)
 FROM pg_catalog.pg_attribute AS attribute
 WHERE attribute.attrelid = to_regclass($1)

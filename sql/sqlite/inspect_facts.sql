@@ -9,4 +9,11 @@ SELECT 'index', name, ''
 FROM pragma_table_xinfo(?1, ?2)
 WHERE pk = 1
 UNION ALL
+SELECT 'required', name, ''
+FROM pragma_table_xinfo(?1, ?2)
+WHERE "notnull"
+  AND dflt_value IS NULL
+  AND NOT hidden
+  AND NOT (pk AND lower(type) = 'integer')
+UNION ALL
 SELECT 'setting', 'version', sqlite_version()

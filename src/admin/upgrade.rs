@@ -4,7 +4,7 @@ use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::Result;
 use crate::id::{PrivateId, SessionId};
-use crate::record::{Row, Saved};
+use crate::record::{Lookup, Row, Saved};
 use crate::store::Maintenance;
 
 /// What [`upgrade`] is to do.
@@ -69,7 +69,10 @@ pub async fn upgrade<S: Maintenance>(
         }
         let before = report.upgraded;
         if options.dry_run {
-            report.upgraded += raw.len() as u64;
+            for (row, _) in &raw {
+                let has_twin = has_twin(store, &row.stored_id).await?;
+                *(if has_twin { &mut report.duplicates } else { &mut report.upgraded }) += 1;
+            }
         } else if !raw.is_empty() {
             apply(store, &raw, &mut report).await?;
         }
@@ -92,6 +95,13 @@ async fn apply<S: Maintenance>(
         } += 1;
     }
     Ok(())
+}
+
+/// Whether the private row of a raw id's session is there, too.
+pub(super) async fn has_twin<S: Maintenance>(store: &S, raw: &str) -> Result<bool> {
+    let Some(id) = SessionId::parse(raw.as_bytes()) else { return Ok(false) };
+    let lookup = Lookup::new(&id);
+    Ok(patiently!(store.find(&lookup))?.is_some())
 }
 
 /// Whether a stored id is no raw one.

@@ -16,9 +16,11 @@ use crate::table::{Facts, Schema, Table};
 ///
 /// | URL | store |
 /// | --- | --- |
-/// | `sqlite:…` | [`SqliteStore`](crate::SqliteStore) |
+/// | `sqlite:…`, `sqlite3:…` | [`SqliteStore`](crate::SqliteStore) |
 /// | `postgres://…`, `postgresql://…` | `PostgresStore` |
-/// | `mysql://…`, `mariadb://…` | `MySqlStore` |
+/// | `mysql://…`, `mariadb://…`, `mysql2://…`, `trilogy://…` | `MySqlStore` |
+///
+/// Blanks and line ends round it, as files of settings leave them, do not count.
 ///
 /// # Examples
 ///
@@ -94,10 +96,13 @@ impl AnyStore {
     ///
     /// When the URL is wrong, or its database's feature is off.
     pub fn url(url: &str) -> Result<AnyBuilder> {
+        let url = url.trim();
         let scheme = url.split(':').next().unwrap_or_default();
         match scheme {
             #[cfg(feature = "sqlite")]
-            "sqlite" => Ok(AnyBuilder(Settings::Sqlite(Box::new(SqliteStore::url(url)?)))),
+            "sqlite" | "sqlite3" => {
+                Ok(AnyBuilder(Settings::Sqlite(Box::new(SqliteStore::url(url)?))))
+            }
             #[cfg(feature = "postgres")]
             "postgres" | "postgresql" => {
                 Ok(AnyBuilder(Settings::Postgres(Box::new(PostgresStore::url(url)?))))

@@ -105,10 +105,7 @@ pub async fn doctor<S: Maintenance>(
         }
         // What the user may not do, or who it is.
         Err(error) if error.is_config() => {
-            found.wrong(
-                error.to_string(),
-                "let the table's owner grant it, or connect as another user",
-            );
+            found.fault(&error, "let the table's owner grant it, or connect as another user");
             Ended::Done
         }
         ended => ended?,
@@ -139,6 +136,7 @@ async fn look<S: Maintenance>(
     table::look(&schema, &facts, found);
     table::ids(&facts, found);
     table::limits(&schema, &facts, found);
+    table::required(&facts, found);
     table::rights(&facts, found);
     if let Some(column) = &options.user_column {
         users::look(column, &schema, &facts, found);

@@ -1,9 +1,11 @@
 //! What the rows tell.
 
+use std::time::Instant;
+
 use super::times::Tally as Times;
 use super::users::Tally as Users;
 use super::{DoctorOptions, Findings, counted};
-use crate::admin::upgrade::is_secured;
+use crate::admin::upgrade::{has_twin, is_secured};
 use crate::admin::walk::{Ended, RowName, Walk, Watch, open};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Codec, Document};
@@ -12,6 +14,8 @@ use crate::record::Row;
 use crate::store::Maintenance;
 use crate::table::{Facts, Schema};
 
+/// So many rows with raw ids are looked up for a secured one beside them.
+const LOOKED_UP: u64 = 10_000;
 /// So many rows are named in a finding.
 const NAMED: usize = 10;
 
@@ -23,12 +27,12 @@ pub(super) async fn look<S: Maintenance>(
     watch: impl Watch,
     found: &mut Findings,
 ) -> Result<Ended> {
-    let mut tally = Tally::default();
-    let mut ended = read(store, options, schema, watch, &mut tally).await;
+    let (mut tally, mut watch, begun) = (Tally::default(), watch, Instant::now());
+    let mut ended = read(store, options, schema, &mut watch, &mut tally).await;
     tally.tell(options, schema, found);
     if let Ok(Ended::Done) = ended {
-        let told = tally.times.tell(store, facts, found).await;
-        ended = told.map(|()| Ended::Done);
+        let at_most = options.pace.since(begun).at_most;
+        ended = tally.times.tell(store, facts, at_most, watch, found).await;
     }
     match ended {
         // Rights are told of by their own cure.
@@ -55,6 +59,7 @@ async fn read<S: Maintenance>(
     let codec = codec(options);
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
+        tally.add_twins(store, &rows).await?;
         for row in &rows {
             tally.add(row, schema);
             match decoded(codec, row) {
@@ -73,6 +78,10 @@ fn codec(options: &DoctorOptions) -> &dyn Codec {
 #[derive(Default)]
 struct Tally {
     unsecured: u64,
+    /// Those of them whose session has a secured row, too.
+    twins: Named,
+    /// How many of them were looked up.
+    looked_up: u64,
     tight: u64,
     plain: u64,
     encrypted: u64,
@@ -91,6 +100,15 @@ struct Named {
     rows: Vec<String>,
 }
 
+impl Named {
+    fn add(&mut self, row: &Row, told: impl FnOnce(RowName) -> String) {
+        self.count += 1;
+        if self.rows.len() < NAMED {
+            self.rows.push(told(RowName::new(row)));
+        }
+    }
+}
+
 impl Tally {
     fn add(&mut self, row: &Row, schema: &Schema) {
         self.unsecured += u64::from(!is_secured(&row.stored_id));
@@ -103,24 +121,43 @@ impl Tally {
         }
     }
 
+    async fn add_twins<S: Maintenance>(&mut self, store: &S, rows: &[Row]) -> Result<()> {
+        for row in rows.iter().filter(|row| !is_secured(&row.stored_id)) {
+            // Where many are to be secured yet, a lookup of each would take too long.
+            if self.looked_up < LOOKED_UP && has_twin(store, &row.stored_id).await? {
+                self.twins.add(row, |name| format!("row {name}"));
+            }
+            self.looked_up += 1;
+        }
+        Ok(())
+    }
+
     fn add_broken(&mut self, row: &Row, error: &Error) {
         let is_sealed = row.data.as_ref().is_some_and(|data| is_envelope(data));
         let named = if is_sealed { &mut self.sealed } else { &mut self.broken };
-        named.count += 1;
-        if named.rows.len() < NAMED {
-            named.rows.push(format!("row {}: {error}", RowName::new(row)));
-        }
+        named.add(row, |name| format!("row {name}: {error}"));
     }
 
     fn tell(&self, options: &DoctorOptions, schema: &Schema, found: &mut Findings) {
-        if self.unsecured > 0 {
+        let unsecured = self.unsecured - self.twins.count;
+        if unsecured > 0 {
             found.wrong(
                 format!(
                     "{} the cookie's own id: whoever reads the table can log in",
-                    counted(self.unsecured, "row holds", "rows hold")
+                    counted(unsecured, "row holds", "rows hold")
                 ),
-                "sqlbypass upgrade; a row that it leaves beside its secured twin is found by nobody any more, \
-                 and tells that twin's cookie: delete it",
+                "sqlbypass upgrade",
+            );
+        }
+        if self.twins.count > 0 {
+            found.wrong(
+                format!(
+                    "{} the cookie's own id beside the secured row of the same session: nobody finds it any \
+                     more, and whoever reads the table can log in: {}",
+                    counted(self.twins.count, "row holds", "rows hold"),
+                    self.twins.rows.join("; ")
+                ),
+                "sqlbypass upgrade leaves such rows: delete them by their key, as they are named here",
             );
         }
         if self.broken.count > 0 {

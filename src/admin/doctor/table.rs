@@ -103,7 +103,30 @@ fn types(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 format!("{column} is {data_type}, and no session can be saved without a time"),
                 "make it a column of times, as sqlbypass create --print shows",
             );
+        } else if data_type == "date" {
+            found.warning(
+                format!("{column} keeps the day alone: what goes by it is up to a day off"),
+                "make it a column of times, as sqlbypass create --print shows",
+            );
+        } else if !is_sqlite && is_of_text(data_type) {
+            found.wrong(
+                format!("{column} is {data_type}: no trim and no timeout can go by it"),
+                "make it a column of times, as sqlbypass create --print shows",
+            );
         }
+    }
+}
+
+/// Columns of somebody's own that keep sessions from beginning.
+pub(super) fn required(facts: &Facts, found: &mut Findings) {
+    for column in &facts.required {
+        found.wrong(
+            format!(
+                "the column {column:?} takes no NULL and has no default: no session can begin, unless a \
+                 trigger fills it"
+            ),
+            "give it a default, or let it take NULL",
+        );
     }
 }
 
@@ -111,6 +134,11 @@ fn types(schema: &Schema, facts: &Facts, found: &mut Findings) {
 fn holds_no_text(facts: &Facts) -> bool {
     let is_binary = |name: &str| matches!(name, "bytea" | "uuid");
     facts.id_type.as_deref().is_some_and(|name| is_binary(name) || is_of_numbers(name))
+}
+
+fn is_of_text(data_type: &str) -> bool {
+    let name = data_type.split(['(', ' ']).next().unwrap_or_default().to_ascii_lowercase();
+    name.ends_with("text") || name.ends_with("char") || name == "character"
 }
 
 fn is_of_numbers(data_type: &str) -> bool {
@@ -263,6 +291,15 @@ fn durability(facts: &Facts, found: &mut Findings) {
             );
         }
     }
+    if let Some(engine) = facts.setting("lax_engine") {
+        found.wrong(
+            format!(
+                "the table's engine is {engine}, which takes nothing back: a crash may lose what was \
+                 acknowledged, and a session may end half-way"
+            ),
+            cure(facts, "engine", "make it a table of InnoDB"),
+        );
+    }
     let flush = "innodb_flush_log_at_trx_commit";
     for (is_lax, cure) in [
         (
@@ -293,6 +330,7 @@ mod tests {
         let mut found = Findings(Vec::new());
         look(schema, facts, &mut found);
         limits(schema, facts, &mut found);
+        required(facts, &mut found);
         ids(facts, &mut found);
         rights(facts, &mut found);
         clock(facts, Duration::ZERO, &mut found);
@@ -347,6 +385,11 @@ mod tests {
         };
         assert_eq!(wrong(&schema, &times("integer")), 1);
         assert_eq!(wrong(&schema, &times("timestamp(6)")), 0);
+        assert_eq!(wrong(&schema, &with("updated_at_type", "character varying(255)")), 1);
+        assert_eq!(wrong(&schema, &with("updated_at_type", "date")), 0);
+        assert_eq!(wrong(&schema, &with("lax_engine", "MyISAM")), 1);
+        let required = Facts { required: vec!["tenant".into()], ..Facts::default() };
+        assert_eq!(wrong(&schema, &required), 1);
         let narrow = Facts { id_type: Some("varchar(32)".into()), ..Facts::default() };
         assert_eq!(wrong(&schema, &narrow), 1);
         let late = SystemTime::now() - Duration::from_secs(60);

@@ -1,9 +1,9 @@
 //! Times that cannot be read, and what becomes of their rows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Findings, Severity, counted};
-use crate::admin::walk::{is_keyed_by_id, is_worth_a_try, patiently};
+use crate::admin::walk::{Ended, Progress, Watch, is_keyed_by_id, is_worth_a_try, patiently};
 use crate::error::Result;
 use crate::record::{Filter, Row, RowKey, Scan};
 use crate::store::Maintenance;
@@ -89,6 +89,7 @@ impl Column {
 pub(super) struct Tally {
     created: Unread,
     updated: Unread,
+    seen: u64,
 }
 
 /// Their number, and the keys of the first, as SQL has them.
@@ -113,6 +114,7 @@ impl Unread {
 
 impl Tally {
     pub(super) fn add(&mut self, row: &Row, schema: &Schema) {
+        self.seen += 1;
         if schema.created_at && Column::Created.is_unread(row) {
             self.created.add(row);
         }
@@ -126,14 +128,19 @@ impl Tally {
         &self,
         store: &S,
         facts: &Facts,
+        at_most: Option<Duration>,
+        watch: impl Watch,
         found: &mut Findings,
-    ) -> Result<()> {
+    ) -> Result<Ended> {
+        let progress = Progress { seen: self.seen, changed: 0, total: Some(self.seen) };
+        let mut second = Second { store, progress, begun: Instant::now(), at_most, watch };
         for (column, rows) in [(Column::Updated, &self.updated), (Column::Created, &self.created)] {
             if rows.count == 0 {
                 continue;
             }
-            match ages(store, column).await {
-                Ok((old, ever)) => told(column, rows, old, ever, facts, found),
+            match second.ages(column).await {
+                Ok(Ok((old, ever))) => told(column, rows, old, ever, facts, found),
+                Ok(Err(ended)) => return Ok(ended),
                 Err(error) if is_worth_a_try(&error, 0) => return Err(error),
                 // Not every server compares a time with whatever the column's type is.
                 Err(error) => found.wrong(
@@ -145,7 +152,7 @@ impl Tally {
                 ),
             }
         }
-        Ok(())
+        Ok(Ended::Done)
     }
 }
 
@@ -186,22 +193,44 @@ fn unread(column: Column, rows: u64) -> String {
     format!("{} no {} that can be read", counted(rows, "row has", "rows have"), column.name())
 }
 
-/// How many of these rows are past every age, and how many past the smallest.
-async fn ages<S: Maintenance>(store: &S, column: Column) -> Result<(u64, u64)> {
-    let old = past(store, column, CENTURY).await?;
-    Ok((old, past(store, column, MOMENT).await?))
+/// A second look at the table, which can be ended as the first one.
+struct Second<'a, S, W> {
+    store: &'a S,
+    progress: Progress,
+    begun: Instant,
+    at_most: Option<Duration>,
+    watch: W,
 }
 
-/// How many of the rows that are past this age have no time that can be read.
-async fn past<S: Maintenance>(store: &S, column: Column, age: Duration) -> Result<u64> {
-    let (mut after, mut count) = (None, 0);
-    loop {
-        let scan = Scan { after, filter: column.past(age), ..Scan::new(BATCH) };
-        let rows = patiently!(store.scan(&scan))?;
-        count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
-        match rows.last() {
-            Some(last) if rows.len() as u64 >= u64::from(BATCH) => after = Some(last.key.clone()),
-            _ => return Ok(count),
+impl<S: Maintenance, W: Watch> Second<'_, S, W> {
+    /// How many of these rows are past every age, and how many past the smallest; or why it ended.
+    async fn ages(&mut self, column: Column) -> Result<Result<(u64, u64), Ended>> {
+        let old = match self.past(column, CENTURY).await? {
+            Ok(old) => old,
+            Err(ended) => return Ok(Err(ended)),
+        };
+        Ok(self.past(column, MOMENT).await?.map(|ever| (old, ever)))
+    }
+
+    /// How many of the rows that are past this age have no time that can be read.
+    async fn past(&mut self, column: Column, age: Duration) -> Result<Result<u64, Ended>> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            if (self.watch)(&self.progress).is_break() {
+                return Ok(Err(Ended::Stopped));
+            }
+            if self.at_most.is_some_and(|time| self.begun.elapsed() >= time) {
+                return Ok(Err(Ended::OutOfTime));
+            }
+            let scan = Scan { after, filter: column.past(age), ..Scan::new(BATCH) };
+            let rows = patiently!(self.store.scan(&scan))?;
+            count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
+            match rows.last() {
+                Some(last) if rows.len() as u64 >= u64::from(BATCH) => {
+                    after = Some(last.key.clone());
+                }
+                _ => return Ok(Ok(count)),
+            }
         }
     }
 }

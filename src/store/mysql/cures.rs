@@ -19,6 +19,9 @@ pub(super) fn cures_of(
     let setting = |name| facts.setting(name).unwrap_or_default();
     let version = setting("version");
     let id = Column::of(creation, table.session_id());
+    // A column does not tell the collation that it has from its table.
+    let is_bin = setting("id_collation").ends_with("_bin");
+    let for_ids = || id.as_ref().and_then(|id| id.for_ids(is_bin));
     let data = Column::of(creation, table.data());
     let modified = |definition: Option<String>| match definition {
         Some(definition) => format!("MODIFY {definition}, "),
@@ -26,8 +29,8 @@ pub(super) fn cures_of(
     };
     let own: Names = vec![
         ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
-        ("modify_id", modified(id.as_ref().and_then(Column::for_ids))),
-        ("id_definition", id.as_ref().and_then(Column::for_ids).unwrap_or_default()),
+        ("modify_id", modified(for_ids())),
+        ("id_definition", for_ids().unwrap_or_default()),
         ("data_definition", data.as_ref().map(|data| data.wide(version)).unwrap_or_default()),
         // Others know no expression as a default, and have a default in the session's zone.
         // What is written into a TIMESTAMP is taken for a time of the session's zone.
@@ -101,8 +104,9 @@ impl<'a> Column<'a> {
         Self { name, data_type, charset, rest }
     }
 
-    /// The definition of one that holds and compares private ids; `None` if it does.
-    fn for_ids(&self) -> Option<String> {
+    /// The definition of one that holds and compares private ids; `None` if it does. `is_bin` tells whether
+    /// its collation is binary.
+    fn for_ids(&self, is_bin: bool) -> Option<String> {
         let (word, size) = self.data_type.split_once('(').unwrap_or((self.data_type, ""));
         let holds_ids = size.trim_end_matches(')').parse().is_ok_and(|size: u64| size >= ID_LEN);
         let is_binary = word.ends_with("binary") || word.ends_with("blob");
@@ -113,12 +117,23 @@ impl<'a> Column<'a> {
         };
         let charset = match is_binary {
             true => "",
-            false if self.charset.ends_with("_bin") => self.charset,
+            false if is_bin => self.charset,
             false => " CHARACTER SET ascii COLLATE ascii_bin",
         };
-        let Self { name, rest, .. } = self;
+        let (name, rest) = (self.name, self.rest_without_number());
         let is_so = (data_type, charset) == (self.data_type, self.charset);
         (!is_so).then(|| format!("{name} {data_type}{charset}{rest}"))
+    }
+
+    /// What else is told, as far as a text may have it that was a number.
+    fn rest_without_number(&self) -> String {
+        let mut rest = self.rest;
+        while let Some(after) =
+            [" unsigned", " zerofill"].iter().find_map(|word| rest.strip_prefix(word))
+        {
+            rest = after;
+        }
+        rest.replacen(" AUTO_INCREMENT", "", usize::from(!rest.contains('\'')))
     }
 
     /// The definition of one with room for 16 MiB.
@@ -182,6 +197,8 @@ mod tests {
         `Sid` varchar(32) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL DEFAULT 'a,''b' \
         COMMENT 'a (raw) id,',\n  \
         `wide` varchar(300) COLLATE utf8mb4_bin DEFAULT NULL,\n  \
+        `plain` varchar(300) NOT NULL,\n  \
+        `number` int(10) unsigned zerofill NOT NULL AUTO_INCREMENT,\n  \
         `bytes` binary(32) NOT NULL,\n  \
         `data` varchar(100) NOT NULL DEFAULT 'it''s \\' it' COMMENT 'DEFAULT ''x'''\n\
         ) ENGINE=InnoDB";
@@ -193,12 +210,22 @@ mod tests {
     #[test]
     fn what_else_is_said_of_a_column_stays() {
         assert_eq!(
-            column("sid").for_ids().unwrap(),
+            column("sid").for_ids(false).unwrap(),
             "`Sid` varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'a,''b' \
              COMMENT 'a (raw) id,'"
         );
-        assert_eq!(column("wide").for_ids(), None);
-        assert_eq!(column("bytes").for_ids().unwrap(), "`bytes` varbinary(255) NOT NULL");
+        assert_eq!(column("wide").for_ids(true), None);
+        // Its table's collation is its own.
+        assert_eq!(column("plain").for_ids(true), None);
+        assert_eq!(
+            column("plain").for_ids(false).unwrap(),
+            "`plain` varchar(300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+        );
+        assert_eq!(
+            column("number").for_ids(false).unwrap(),
+            "`number` varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+        );
+        assert_eq!(column("bytes").for_ids(false).unwrap(), "`bytes` varbinary(255) NOT NULL");
         assert_eq!(Column::of(CREATION, "nosuch"), None);
         let table = Table::default().user_column("sid").unwrap();
         assert_eq!(

@@ -112,7 +112,7 @@ fn described(code: u16) -> Described {
 
 const NOTHING: &str = "nothing was written";
 
-const KNOWN: [(&[u16], Described); 15] = [
+const KNOWN: [(&[u16], Described); 16] = [
     (
         &[1969, 3024, 1317],
         (
@@ -142,11 +142,19 @@ const KNOWN: [(&[u16], Described); 15] = [
         ),
     ),
     (
-        &[1044, 1045, 1142, 1143, 1227, 1370, 1698],
+        &[1044, 1142, 1143, 1227, 1370],
         (
             Kind::Config,
             "the user may not do this",
             "grant it SELECT, INSERT, UPDATE and DELETE on the table",
+        ),
+    ),
+    (
+        &[1045, 1698],
+        (
+            Kind::Config,
+            "the server refuses the user or its password",
+            "name both in the URL as the server knows them, and the host that they are for",
         ),
     ),
     (

@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use super::connection::Fault;
 use super::cures::cures_of;
 use super::error::is_denied;
-use super::inspect::{creation, text};
+use super::inspect::{creation, engine_of, is_transactional, text};
 use super::pool::Held;
 use super::single::write;
 use super::statements::of_table;
-use crate::store::facts::{Fact, facts as gathered};
+use crate::store::facts::{Fact, facts as gathered, without_own};
 use crate::store::statements::Statements;
 use crate::table::{Facts, Table};
 
@@ -49,6 +49,14 @@ pub(super) async fn write_alone(
     written.map(Some)
 }
 
+/// Whether a column (Field, Type, Collation, Null, Key, Default, Extra, …) needs a value.
+fn is_required(row: &Row) -> bool {
+    let has_default = !matches!(row.as_ref(5), None | Some(Value::NULL));
+    let extra = text(row, 6).to_lowercase();
+    let fills_itself = ["auto_increment", "generated", "default_generated"];
+    text(row, 3) == "NO" && !has_default && !fills_itself.iter().any(|word| extra.contains(word))
+}
+
 /// What the server says of itself and of the table.
 pub(super) async fn facts(
     conn: &mut Conn,
@@ -72,6 +80,9 @@ pub(super) async fn facts(
             add("type", String::new(), text(&row, 1));
             add("setting", "id_collation".into(), text(&row, 2));
         }
+        if is_required(&row) {
+            add("required", text(&row, 0), String::new());
+        }
         let time = ["created_at", "updated_at"].into_iter();
         for name in time.filter(|name| text(&row, 0).eq_ignore_ascii_case(name)) {
             add("setting", format!("{name}_type"), text(&row, 1));
@@ -86,8 +97,11 @@ pub(super) async fn facts(
     }
     let rights = missing_rights(conn, statements).await?;
     facts.push(("setting".into(), "missing_rights".into(), rights));
-    let facts = gathered(facts);
+    let facts = without_own(gathered(facts), table);
     let creation = creation(conn, table).await?;
+    let engine = engine_of(&creation).filter(|engine| !is_transactional(engine));
+    let engine = engine.map(|engine| ("lax_engine".to_owned(), engine.to_owned()));
+    let facts = Facts { settings: facts.settings.into_iter().chain(engine).collect(), ..facts };
     let cures = gathered(cures_of(table, statements, &facts, &creation)?).cures;
     Ok(Facts { cures, ..facts })
 }

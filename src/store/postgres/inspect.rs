@@ -8,7 +8,7 @@ use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
 use crate::store::facts::{
-    Fact, a_view, check_key, cures, facts as gathered, missing_schema, not_for_users,
+    Fact, a_view, check_key, cures, facts as gathered, missing_schema, not_for_users, without_own,
 };
 use crate::store::server::INSPECTING;
 use crate::store::statements::{Statements, split};
@@ -92,7 +92,7 @@ pub(super) async fn facts(
     let rows = client.query_typed(sql, &[(&name, Type::TEXT), (&id, Type::TEXT)]).await?;
     let fact = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let rows: Result<Vec<Fact>, Fault> = rows.iter().map(fact).collect();
-    let facts = gathered(rows?);
+    let facts = without_own(gathered(rows?), table);
     let setting = |name| facts.setting(name).unwrap_or_default().to_owned();
     let own = vec![
         ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
@@ -164,8 +164,8 @@ fn found(table: &Table, columns: &HashMap<String, Column>, indexes: &[Index]) ->
     let user = table.user().and_then(|name| columns.get(name));
     if let Some(column) = user.filter(|column| !is_text(&column.data_type)) {
         let cure = format!(
-            "ALTER TABLE {} ALTER COLUMN {name} TYPE character varying COLLATE \"C\", ALTER COLUMN {name} \
-             DROP NOT NULL",
+            "ALTER TABLE {} ALTER COLUMN {name} DROP DEFAULT, ALTER COLUMN {name} TYPE character varying \
+             COLLATE \"C\", ALTER COLUMN {name} DROP NOT NULL",
             DIALECT.quoted_path(table.name()),
             name = DIALECT.quoted(table.user().unwrap_or_default()),
         );

@@ -17,7 +17,9 @@ use super::rows::TimeText;
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
-use crate::store::facts::{Fact, a_view, check_key, cures, facts, missing_schema, not_for_users};
+use crate::store::facts::{
+    Fact, a_view, check_key, cures, facts, missing_schema, not_for_users, without_own,
+};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -181,7 +183,7 @@ impl Connection {
         rows.push(self.raw.query_row(&ids, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?);
         let own = vec![("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str()))];
         rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &own)?);
-        Ok(facts(rows))
+        Ok(without_own(facts(rows), table))
     }
 
     /// Whether the system lets this user write to the file, also where this connection only reads:
@@ -195,6 +197,8 @@ impl Connection {
         }
         let options = SqliteBuilder { read_only: false, create: false, ..options.clone() };
         let Ok(raw) = connect(&options) else { return Ok("no") };
+        // Whoever has it just now may write to it.
+        raw.busy_timeout(std::time::Duration::ZERO)?;
         if raw.is_readonly(database).unwrap_or(true) {
             return Ok("no");
         }

@@ -103,7 +103,10 @@ impl SqliteBuilder {
 
     pub(super) fn from_url(url: &str) -> Result<Self> {
         let doing = "reading a database URL";
-        let rest = url.strip_prefix("sqlite:").ok_or_else(|| {
+        // Rails names its adapter so.
+        let scheme = ["sqlite:", "sqlite3:"];
+        let rest = scheme.iter().find_map(|scheme| url.trim().strip_prefix(scheme));
+        let rest = rest.ok_or_else(|| {
             Error::config(doing, "it does not begin with sqlite:")
                 .advice("write sqlite://sessions.db")
         })?;

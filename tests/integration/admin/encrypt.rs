@@ -280,6 +280,14 @@ async fn not_more_than_ten_thousand_rows_are_looked_at_for_one_that_can_be_read(
     place.sql("DELETE FROM sessions WHERE id = 1").await;
     let report = with(&place, &[OLD_KEY], 1, "convert --encrypt").await;
     assert_eq!((&report["converted"], &report["refused"]), (&json!(1), &json!(9999)), "{report}");
+    assert_eq!(report["refusals"].as_array().unwrap().len(), 1000);
+    // People are told of each problem once.
+    let told = said(&place.run("convert --to marshal").await);
+    let lines = told.lines().filter(|line| line.contains("left as")).count();
+    assert!(
+        lines <= 3 && told.contains("rows 2, 3, 4, ") && told.contains("and 990 more"),
+        "{told}"
+    );
 }
 
 async fn one_row_that_can_be_read_is_enough(place: Place) {

@@ -1,5 +1,6 @@
 //! Exit codes, help, and what is never said.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use super::place::{Place, program, said};
@@ -211,6 +212,48 @@ async fn a_file_that_is_not_there_is_told_how_to_make() {
         let mut command = program(&format!("{command} --database sqlite://none.db"));
         let output = command.current_dir(place.folder.path()).output().await.unwrap();
         assert!(said(&output).contains("sqlbypass create"), "{}", said(&output));
+    }
+}
+
+/// As `head` does, which is no failure of what was asked.
+#[tokio::test]
+async fn whoever_has_heard_enough_may_leave() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    for task in ["list", "stats", "doctor", "create --print", "trim --format json"] {
+        let mut command = place.command(task);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await.unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !told.contains("pipe"), "{task}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn stats_are_told_also_where_their_picture_cannot_be_drawn() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let answer = place.json_of(1, "stats --svg no/such/folder.svg").await;
+    assert_eq!(answer["rows"], 0, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("no/such/folder.svg"), "{answer}");
+    let told = said(&place.run("stats --svg no/such/folder.svg").await);
+    assert!(told.contains("0 sessions") && !told.contains("wrote"), "{told}");
+}
+
+/// As Rails names its adapter, and as a file of settings may have it.
+#[tokio::test]
+async fn a_url_of_rails_with_a_lines_end_is_taken() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let path = place.url.strip_prefix("sqlite://").unwrap();
+    for url in
+        [format!("sqlite3:{path}"), format!(" {}\n", place.url), format!("sqlite3://{path}\r\n")]
+    {
+        for task in ["stats", "list", "trim --dry-run", "doctor"] {
+            let output = program(task).env("DATABASE_URL", &url).output().await.unwrap();
+            assert!(output.status.success(), "{url:?} {task}: {}", said(&output));
+        }
     }
 }
 

@@ -126,9 +126,13 @@ fn keys_that_cannot_be_had_are_told() {
 
 #[test]
 fn a_bad_address_is_told() {
-    for (address, code) in [("3000", 2), ("127.0.0.1:99999", 2), ("", 2), ("256.0.0.1:1", 1)] {
+    for (address, code) in
+        [("3000", 2), ("127.0.0.1:99999", 2), ("", 2), ("256.0.0.1:1", 1), ("words", 2)]
+    {
         let error = told(code, &["--listen", address]);
         assert!(error.contains("ADDRESS:PORT"), "{address}: {error}");
+        // What is none may stand in the wrong place.
+        assert!(address.is_empty() || !error.contains(&format!("{address}:")), "{error}");
     }
 }
 

@@ -30,6 +30,9 @@ alone, and --encrypt does so with what cannot be read: by the --serializer, or b
 A table in which most of the first ids do not look like sessions' is left as it is: upgrade --any-shape
 secures them first, if they are ids. So is one of whose first data --encrypt can read none.";
 
+/// So many rows of one problem are named to people; JSON has them all.
+const NAMED: usize = 10;
+
 /// Re-encode the data of every session, beside live traffic
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -133,9 +136,27 @@ async fn work(
     if report.refused > 0 || report.busy > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 
+/// A line for each problem, and not for each row that has it.
 fn warn_of_refusals(report: &ConvertReport) {
+    let mut problems: Vec<(&str, Vec<String>)> = Vec::new();
     for refusal in &report.refusals {
-        warn(&format!("row {} is left as it is: {}", refusal.row, refusal.problem));
+        let row = refusal.row.to_string();
+        match problems.iter_mut().find(|(problem, _)| *problem == refusal.problem) {
+            Some((_, rows)) => rows.push(row),
+            None => problems.push((&refusal.problem, vec![row])),
+        }
+    }
+    for (problem, rows) in problems {
+        let more = match rows.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (thing, left) = match &rows[..] {
+            [_] => ("row", "is left as it is"),
+            _ => ("rows", "are left as they are"),
+        };
+        let named = rows[..rows.len().min(NAMED)].join(", ");
+        warn(&format!("{thing} {named}{more} {left}: {problem}"));
     }
     let more = report.refused - report.refusals.len() as u64;
     if more > 0 {

@@ -72,9 +72,14 @@ impl Database {
         table().map_err(Failure::usage)
     }
 
+    /// Whether a user's sessions are found by a column.
+    pub(super) fn has_user_column(&self) -> bool {
+        self.user_column.is_some()
+    }
+
     /// Whether there is one writer at a time.
     pub(super) fn is_sqlite(&self) -> bool {
-        self.database.starts_with("sqlite:")
+        ["sqlite:", "sqlite3:"].iter().any(|scheme| self.database.trim().starts_with(scheme))
     }
 
     /// Settings for a store.

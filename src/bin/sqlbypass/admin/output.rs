@@ -1,6 +1,6 @@
 //! What a command answers, on standard output.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use serde_json::Value as Json;
 use sqlbypass::Error;
@@ -21,9 +21,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let written = write!(out, "{text}{end}").and_then(|()| out.flush());
-    Ok(written.map_err(|fault| {
-        Error::unavailable("writing standard output", "the pipe failed").caused_by(fault)
-    })?)
+    match written {
+        // Whoever listens has heard enough, as `head` has.
+        Err(fault) if fault.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written.map_err(|fault| {
+            Error::unavailable("writing standard output", "the pipe failed").caused_by(fault)
+        })?),
+    }
 }
 
 /// A line of warning on standard error.

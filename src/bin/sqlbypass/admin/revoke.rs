@@ -99,6 +99,11 @@ async fn work(options: &Options, user: &UserOptions) -> Result<(), Failure> {
         );
     } else if report.revoked == 0 && report.unreadable == 0 && report.ended == Ended::Done {
         note("no session of this user's was found: sqlbypass list tells users and rows");
+        if options.database.has_user_column() && !options.scan {
+            note(
+                "where Rails has changed the user within a row the column keeps the old one: --scan reads all",
+            );
+        }
     }
     let unreadable = users::unreadable(report.unreadable);
     if let Some(words) = &unreadable {

@@ -54,12 +54,19 @@ async fn work(options: &Options) -> Result<(), Failure> {
     let stats = admin::stats(&store, &wanted, watcher.watch()).await;
     let stats = watcher.end(stats)?;
     store.close().await?;
-    let mut text = text(options, &stats);
-    if let Some(file) = &options.svg {
+    let (mut text, mut json) = (text(options, &stats), json(options, &stats));
+    let drawn = options.svg.as_ref().map_or(Ok(()), |file| {
         chart::draw(file, &stats)?;
         text.push_str(&format!("\nwrote {}", file.display()));
+        Ok(())
+    });
+    // What was counted is told, whatever becomes of the picture.
+    if let Err(Failure::Failed(problem, _)) = &drawn {
+        crate::complain(problem);
+        json["error"] = crate::discreet::text(problem).into();
     }
-    answer(format, &text, &json(options, &stats))?;
+    answer(format, &text, &json)?;
+    drawn.map_err(|_| Failure::Told)?;
     check(stats.ended)
 }
 

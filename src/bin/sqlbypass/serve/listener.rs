@@ -34,7 +34,12 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener, Failure> {
             ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
             _ => "write --listen as ADDRESS:PORT with an address of this machine",
         };
-        let problem = format!("listening: {address}: {fault}; {advice}");
+        // What is no address may be anything.
+        let shown = match address.parse::<std::net::SocketAddr>() {
+            Ok(address) => format!("{address}: "),
+            Err(_) => "an address that is not shown: ".to_owned(),
+        };
+        let problem = format!("listening: {shown}{fault}; {advice}");
         match fault.kind() {
             ErrorKind::InvalidInput => Failure::Usage(problem),
             _ => Failure::failed(problem),

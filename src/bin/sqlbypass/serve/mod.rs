@@ -86,7 +86,7 @@ async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<(), Failure> {
 
 /// Opens the database and makes what is missing, unless a SQLite URL names a mode of its own.
 async fn open(url: &str) -> Result<AnyStore, Failure> {
-    let is_file = url.starts_with("sqlite:");
+    let is_file = ["sqlite:", "sqlite3:"].iter().any(|scheme| url.trim().starts_with(scheme));
     // A server's URL holds a password.
     let shown = if is_file { format!(" {url}") } else { String::new() };
     let told =
