@@ -1,5 +1,6 @@
+use bytes::Bytes;
 use serde_json::Value as Row;
-use sqlbypass::{Changes, Codec, Json, Map, Null, Serializer, Value};
+use sqlbypass::{Changes, Codec, Hybrid, Json, Map, Null, Serializer, Value};
 
 use super::interpreter::ruby;
 use super::support::{Stopwatch, hex, rows};
@@ -174,6 +175,27 @@ fn what_json_cannot_say_and_ruby_cannot_read_is_not_written() {
     // So deep a value is dropped one level at a time, each on top of the other.
     let deep = std::thread::Builder::new().stack_size(256 << 20);
     deep.spawn(move || drop(changes)).unwrap().join().unwrap();
+}
+
+/// Ruby reads 100 levels, of which the wrapper takes its own.
+#[test]
+fn nothing_is_written_deeper_than_ruby_reads() {
+    let marshal = Bytes::from_static(b"BAh7BkkiBmEGOgZFVGkG\n");
+    let hybrid = Hybrid::default();
+    let cases: [(&dyn Codec, Option<Bytes>, usize); 4] =
+        [(&Json, None, 98), (&Null, None, 99), (&hybrid, None, 98), (&hybrid, Some(marshal), 98)];
+    for (codec, stored, deepest) in cases {
+        let document = codec.open(stored).unwrap();
+        let mut changes = Changes::new();
+        changes.set("b", nested(deepest));
+        let text = document.encode(&changes).unwrap();
+        assert_eq!(
+            codec.open(Some(text)).unwrap().get("b").unwrap().unwrap().to_value().unwrap(),
+            nested(deepest)
+        );
+        changes.set("b", nested(deepest + 1));
+        assert!(document.encode(&changes).is_err_and(|error| error.is_value()), "{}", codec.name());
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod base64;
 #[cfg(feature = "cli")]
 mod command;
 mod counts;
+#[cfg(feature = "encryption")]
+mod encrypted;
 mod fixtures;
 mod interpreter;
 mod json;

@@ -214,3 +214,48 @@ impl Recryption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::SessionId;
+
+    fn ring(ids: &[&str]) -> Keys {
+        let mut keys = ids.iter().map(|id| Key::new(id, [id.len() as u8; 32]).unwrap());
+        let writes = Keys::new(keys.next().unwrap());
+        keys.try_fold(writes, Keys::reads).unwrap()
+    }
+
+    #[test]
+    fn a_table_goes_into_encryption_to_another_key_and_out_again() {
+        let row = SessionId::parse(b"a").unwrap().private();
+        let run = |to, ids: &[&str], in_json, stored: &Bytes| {
+            Recryption::new(to, ring(ids), in_json).run(&row, stored).unwrap()
+        };
+        let plain = Bytes::from("{}");
+        assert_eq!(run(Recrypt::Decrypt, &["old"], false, &plain), None);
+        assert_eq!(run(Recrypt::Rotate, &["old"], false, &plain), None);
+        let sealed = run(Recrypt::Encrypt, &["old"], false, &plain).unwrap();
+        assert!(sealed.starts_with(b"sbe1.old."));
+        let quoted = run(Recrypt::Encrypt, &["old"], true, &plain).unwrap();
+        assert!(quoted.starts_with(b"\"sbe1.old.") && quoted.ends_with(b"\""));
+        let both = ["newer", "old"];
+        for same in [
+            run(Recrypt::Encrypt, &both, false, &sealed),
+            run(Recrypt::Rotate, &["old", "newer"], false, &sealed),
+        ] {
+            assert_eq!(same, None);
+        }
+        let rotated = run(Recrypt::Rotate, &both, false, &sealed).unwrap();
+        assert!(rotated.starts_with(b"sbe1.newer."));
+        for sealed in [sealed.clone(), quoted, rotated] {
+            assert_eq!(run(Recrypt::Decrypt, &both, false, &sealed), Some(plain.clone()));
+        }
+        // Each envelope is opened, also one that stays.
+        let wrong = Recryption::new(Recrypt::Rotate, ring(&["newer"]), false);
+        assert!(wrong.run(&row, &sealed).is_err_and(|error| error.is_decode()));
+        let other = SessionId::parse(b"b").unwrap().private();
+        let moved = Recryption::new(Recrypt::Encrypt, ring(&both), false);
+        assert!(moved.run(&other, &sealed).is_err_and(|error| error.is_decode()));
+    }
+}

@@ -180,6 +180,21 @@ mod tests {
         assert!(error(&keys, &row("a"), "sbe1.old").contains("names no key"));
     }
 
+    /// Who has the key could seal nothing at all, which has no kind.
+    #[test]
+    fn an_envelope_of_nothing_ends_too_early() {
+        let (keys, row) = (ring(), row("a"));
+        let header = format!("{MARK}new.");
+        let mut body = vec![7; SALT_LEN];
+        let (cipher, nonce) = cipher(keys.writer(), &body).unwrap();
+        let bound = bound(&header, &row);
+        let tag = cipher.encrypt_inout_detached(&nonce, &bound, [].as_mut_slice().into()).unwrap();
+        body.extend_from_slice(&tag);
+        let text = header + &BASE64_URL_SAFE_NO_PAD.encode(&body);
+        let error = open(&keys, &row, text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("ends too early"), "{error}");
+    }
+
     /// Every bit counts, and every end.
     #[test]
     fn what_is_changed_or_cut_does_not_open() {

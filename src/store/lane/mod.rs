@@ -13,6 +13,8 @@ mod ask;
 mod core;
 #[cfg(test)]
 mod late;
+#[cfg(test)]
+mod mute;
 mod runner;
 #[cfg(test)]
 mod simulation;

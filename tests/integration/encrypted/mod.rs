@@ -1,7 +1,6 @@
 //! Encrypted sessions, on every database.
 
 mod columns;
-mod fixtures;
 mod life;
 mod refused;
 mod ruby;
