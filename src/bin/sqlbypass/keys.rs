@@ -115,7 +115,9 @@ fn warn_if_open_to_others(path: &Path) {
 fn warn_if_open_to_others(_: &Path) {}
 
 fn parsed(text: &str, name: &str) -> Result<Keys, Failure> {
-    Keys::parse(text).map_err(|fault| Failure::Usage(format!("{name}: {fault}")))
+    // Some editors begin a file with a mark of its byte order.
+    Keys::parse(text.strip_prefix('\u{feff}').unwrap_or(text))
+        .map_err(|fault| Failure::Usage(format!("{name}: {fault}")))
 }
 
 const HIDDEN: &str = "what --keys-file names";
@@ -134,6 +136,12 @@ fn refused(problem: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_another_systems_editor_is_read() {
+        let text = format!("\u{feff}k1:{}\r\nk2:{}\r\n", "6b".repeat(32), "6c".repeat(32));
+        assert_eq!(parsed(&text, "keys").unwrap().ids().collect::<Vec<_>>(), ["k1", "k2"]);
+    }
 
     #[test]
     fn a_key_in_place_of_a_file_is_not_shown() {

@@ -122,6 +122,9 @@ async fn a_session_is_shown_with_its_secrets_masked(place: Place) {
     assert_eq!(show(&place, "show", SECRET).await.status.code(), Some(1));
     assert_eq!(show(&place, "show", id.private().as_str()).await.status.code(), Some(2));
     assert_eq!(place.run("show --row 999999").await.status.code(), Some(1));
+    let two = show(&place, "show", &format!("{}\n{}", id.as_str(), id.as_str())).await;
+    assert_eq!(two.status.code(), Some(2));
+    assert!(said(&two).contains("several lines") && !said(&two).contains(id.as_str()));
 }
 
 async fn a_row_is_shown_by_every_name_that_a_list_tells(place: Place) {

@@ -147,9 +147,10 @@ async fn only(
     match &*rows {
         [row] => Ok(Ok(Revoke::One(row.as_str().into()))),
         rows => Err(Failure::Usage(format!(
-            "the user has {} sessions: say --all, or --row and one of {}",
+            "the user has {} sessions: say --all, or --row and one of {}{}",
             rows.len(),
-            rows[..rows.len().min(NAMED)].join(", ")
+            rows[..rows.len().min(NAMED)].join(", "),
+            if rows.len() > NAMED { ", … (sqlbypass list tells all)" } else { "" }
         ))),
     }
 }

@@ -82,7 +82,13 @@ fn id() -> Result<SessionId, Failure> {
     read.map_err(|fault| {
         Error::unavailable("reading standard input", "the pipe failed").caused_by(fault)
     })?;
-    SessionId::parse(text.trim_ascii()).ok_or_else(|| {
+    let text = text.trim_ascii();
+    if text.contains(&b'\n') {
+        return Err(Failure::Usage(
+            "standard input holds several lines: give one cookie's value".into(),
+        ));
+    }
+    SessionId::parse(text).ok_or_else(|| {
         Failure::Usage("standard input holds no cookie's value; name a row by --row".into())
     })
 }

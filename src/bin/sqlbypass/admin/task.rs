@@ -39,7 +39,8 @@ pub(crate) struct PaceOptions {
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pause: u64,
     /// Stop after this time: 90s, 10m, 2h, 1d, or a number of seconds. Where it is up before the end
-    /// is reached, it exits with 0 and says that it is not finished (revoke exits with 1)
+    /// is reached, it exits with 0 and says that it is not finished (revoke exits with 1). Ctrl-C stops
+    /// it after the batch that is under way, with 1; a second one ends it at once, with 130
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     at_most: Option<Duration>,
     /// Change nothing; say what would be done
