@@ -10,3 +10,10 @@ FROM pragma_table_xinfo(?1, ?2)
 WHERE pk = 1
 UNION ALL
 SELECT 'setting', 'version', sqlite_version()
+UNION ALL
+SELECT 'setting', CASE WHEN pk = 0 THEN 'unfilled' ELSE 'unfilled_key' END, name
+FROM pragma_table_xinfo(?1, ?2)
+WHERE "notnull"
+  AND hidden = 0
+  AND (dflt_value IS NULL OR upper(dflt_value) = 'NULL')
+  AND NOT (pk = 1 AND lower(type) = 'integer')

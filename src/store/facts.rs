@@ -30,6 +30,23 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
     facts
 }
 
+/// The columns that no INSERT of a session names and the database does not fill, other than its key.
+pub(super) fn unfilled(facts: &Facts) -> impl Iterator<Item = &str> {
+    facts.settings.iter().filter(|(name, _)| name == "unfilled").map(|(_, column)| column.as_str())
+}
+
+/// What the cure of such a column goes by.
+pub(super) fn unfilled_cure(column: &str) -> String {
+    format!("unfilled {column}")
+}
+
+/// Whether an INSERT of a session, Rails' or ours, names this column.
+pub(super) fn is_of_sessions(table: &Table, column: &str) -> bool {
+    [table.session_id(), table.data(), "created_at", "updated_at", "expires_at"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(column))
+}
+
 /// The statements of a `cures.sql`, each of which stands under the name of what it mends. `own` are
 /// names that nothing else needs.
 pub(super) fn cures(file: &str, statements: &Statements, own: &Names) -> Result<Vec<Fact>> {

@@ -12,6 +12,13 @@ const SKEW: Duration = Duration::from_secs(5);
 /// Columns of less than this overflow in practice.
 const ROOM: u64 = 65_535;
 
+/// What becomes of times that are texts.
+const TEXTS: &str =
+    "such times cannot be read, and what goes by them, trim and timeouts, fails or guesses";
+
+/// What a key needs that nothing fills.
+const KEY_DEFAULT: &str = "give it a default: an identity, a sequence or AUTO_INCREMENT that goes on behind the largest key";
+
 /// The store's own statement, or words where it knows none.
 fn cure(facts: &Facts, what: &str, words: &str) -> String {
     facts.cure(what).unwrap_or(words).to_owned()
@@ -19,11 +26,21 @@ fn cure(facts: &Facts, what: &str, words: &str) -> String {
 
 pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
     if !schema.unique_id {
+        let what = "the id column has no unique index: finds read the whole table, and one id can have two \
+                    rows";
+        let invalid = facts.setting("invalid_id_index").filter(|name| !name.is_empty());
+        let (what, mend) = match invalid {
+            Some(name) => {
+                let left = "is not valid, since its making has failed or goes on still";
+                (format!("{what}; {name} {left}"), "invalid_index")
+            }
+            None => (what.to_owned(), "unique_id"),
+        };
         found.wrong(
-            "the id column has no unique index: finds read the whole table, and one id can have two rows",
+            what,
             format!(
                 "{} -- fails where one id has two rows: delete one of them",
-                cure(facts, "unique_id", "make a unique index on the id column")
+                cure(facts, mend, "make a unique index on the id column")
             ),
         );
     }
@@ -38,6 +55,16 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
         );
     }
     types(schema, facts, found);
+    unfilled(facts, found);
+    if let Some(engine) = facts.setting("engine") {
+        found.wrong(
+            format!(
+                "the table's engine is {engine}, which takes nothing back: a crash may damage the table or \
+                 lose what was acknowledged, each save locks all of it, and lanes are off"
+            ),
+            cure(facts, "engine", "give it an engine that has transactions"),
+        );
+    }
     let collation = facts.setting("id_collation").unwrap_or_default();
     // A binary collation only takes trailing spaces for nothing, and the index still serves.
     if schema.collated_id && !collation.ends_with("_bin") && !holds_no_text(facts) {
@@ -52,6 +79,7 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
             ),
         );
     }
+    let mut scanned = Vec::new();
     for (column, has) in [("created_at", schema.created_at), ("updated_at", schema.updated_at)] {
         if !has {
             found.warning(
@@ -63,14 +91,40 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 ),
             );
         } else if facts.is_indexed(column) == Some(false) {
-            found.note(
-                format!(
-                    "{column} has no index, and sqlbypass needs none, since its trim goes by the primary \
-                     key; Rails' own trim reads the whole table for each batch"
-                ),
-                "nothing, if sqlbypass trims; else an index, which every save has to maintain",
-            );
+            scanned.push(column);
         }
+    }
+    if !scanned.is_empty() {
+        let have = if scanned.len() == 1 { "has" } else { "have" };
+        found.note(
+            format!(
+                "{} {have} no index, and sqlbypass needs none, since its trim goes by the primary key; \
+                 Rails' own trim reads the whole table for each batch",
+                scanned.join(" and ")
+            ),
+            "nothing, if sqlbypass trims; else an index, which every save has to maintain",
+        );
+    }
+}
+
+/// Columns for which an INSERT of a session has no value.
+fn unfilled(facts: &Facts, found: &mut Findings) {
+    for (kind, column) in &facts.settings {
+        let cure = match kind.as_str() {
+            "unfilled" => cure(
+                facts,
+                &format!("unfilled {column}"),
+                "where nothing needs it, ALTER TABLE ... DROP COLUMN; else copy the rows into a table in \
+                 which it has a default",
+            ),
+            "unfilled_key" => KEY_DEFAULT.to_owned(),
+            _ => continue,
+        };
+        let what = format!(
+            "the column {column:?} takes no NULL and has no default: unless a trigger fills it, no session \
+             can begin"
+        );
+        found.wrong(what, cure);
     }
 }
 
@@ -103,7 +157,24 @@ fn types(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 format!("{column} is {data_type}, and no session can be saved without a time"),
                 "make it a column of times, as sqlbypass create --print shows",
             );
+        } else if let Some(harm) = harm_of_times(data_type) {
+            let mend = column.replace("_at", "_type");
+            found.wrong(
+                format!("{column} is {data_type}: {harm}"),
+                cure(facts, &mend, "make it a column of times, as sqlbypass create --print shows"),
+            );
         }
+    }
+}
+
+/// What a column of times that is none of them does, where sessions can be saved in it.
+fn harm_of_times(data_type: &str) -> Option<&'static str> {
+    let name = data_type.split('(').next().unwrap_or_default().to_ascii_lowercase();
+    match name.as_str() {
+        "date" => Some("it has no time of the day, so that trim and timeouts are up to a day off"),
+        "character varying" | "character" | "varchar" | "char" => Some(TEXTS),
+        text if text.ends_with("text") => Some(TEXTS),
+        _ => None,
     }
 }
 

@@ -170,12 +170,12 @@ async fn is_view(conn: &mut Conn, table: &Table) -> Result<bool, Fault> {
 }
 
 /// Names and comments have no line of their own that begins so.
-fn engine_of(creation: &str) -> Option<&str> {
+pub(super) fn engine_of(creation: &str) -> Option<&str> {
     let end = creation.lines().find_map(|line| line.strip_prefix(") ENGINE="))?;
     end.split_whitespace().next()
 }
 
-fn is_transactional(engine: &str) -> bool {
+pub(super) fn is_transactional(engine: &str) -> bool {
     ["InnoDB", "RocksDB", "TokuDB", "ndbcluster"]
         .iter()
         .any(|name| name.eq_ignore_ascii_case(engine))

@@ -17,7 +17,9 @@ use super::rows::TimeText;
 use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
-use crate::store::facts::{Fact, a_view, check_key, cures, facts, missing_schema, not_for_users};
+use crate::store::facts::{
+    Fact, a_view, check_key, cures, facts, is_of_sessions, missing_schema, not_for_users,
+};
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
 
@@ -167,6 +169,9 @@ impl Connection {
         let rows = statement
             .query_map((bare, database), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut rows: Vec<Fact> = rows.collect::<rusqlite::Result<_>>()?;
+        rows.retain(|(_, name, column)| {
+            !name.starts_with("unfilled") || !is_of_sessions(table, column)
+        });
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         rows.push(("clock".into(), String::new(), now.as_micros().to_string()));
         let mode: String = self.raw.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
@@ -195,6 +200,8 @@ impl Connection {
         }
         let options = SqliteBuilder { read_only: false, create: false, ..options.clone() };
         let Ok(raw) = connect(&options) else { return Ok("no") };
+        // Somebody who writes just now shows that it can be done.
+        raw.busy_timeout(Duration::ZERO)?;
         if raw.is_readonly(database).unwrap_or(true) {
             return Ok("no");
         }

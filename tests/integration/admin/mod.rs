@@ -5,6 +5,7 @@ mod clear;
 mod convert;
 mod create;
 mod cures;
+mod doctor_columns;
 mod doctor_rows;
 mod doctor_table;
 mod empty;
