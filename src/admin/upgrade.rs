@@ -4,7 +4,7 @@ use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::Result;
 use crate::id::{PrivateId, SessionId};
-use crate::record::{Row, Saved};
+use crate::record::{Lookup, Row, Saved, Timeouts};
 use crate::store::Maintenance;
 
 /// What [`upgrade`] is to do.
@@ -24,7 +24,7 @@ pub struct UpgradeOptions {
 pub struct UpgradeReport {
     /// Rows looked at.
     pub seen: u64,
-    /// Rows whose id is private now; in a dry run those whose id would be.
+    /// Rows whose id is private now; in a dry run those whose id would be, as far as reading tells.
     pub upgraded: u64,
     /// Rows whose id is empty, too long or no text: no cookie can name them, they were left alone.
     pub unusable: u64,
@@ -69,7 +69,10 @@ pub async fn upgrade<S: Maintenance>(
         }
         let before = report.upgraded;
         if options.dry_run {
-            report.upgraded += raw.len() as u64;
+            let ids: Vec<_> = raw.iter().map(|(_, id)| *id).collect();
+            let twins = twins(store, ids).await?.into_iter().filter(|has| *has).count();
+            report.duplicates += twins as u64;
+            report.upgraded += (raw.len() - twins) as u64;
         } else if !raw.is_empty() {
             apply(store, &raw, &mut report).await?;
         }
@@ -94,9 +97,27 @@ async fn apply<S: Maintenance>(
     Ok(())
 }
 
+/// Whether there is a row with each of these ids, beside which no raw row is found.
+pub(super) async fn twins<S: Maintenance>(store: &S, ids: Vec<PrivateId>) -> Result<Vec<bool>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for private in ids {
+        let lookup = Lookup { private, legacy: None, timeouts: Timeouts::default() };
+        found.push(patiently!(store.find(&lookup))?.is_some());
+    }
+    Ok(found)
+}
+
 /// Whether a stored id is no raw one.
 pub(super) fn is_secured(stored: &str) -> bool {
-    !matches!(private_id(stored), Id::Raw(_))
+    secured(stored).is_none()
+}
+
+/// The private id of a stored one that is raw.
+pub(super) fn secured(stored: &str) -> Option<PrivateId> {
+    match private_id(stored) {
+        Id::Raw(id) => Some(id),
+        Id::Private | Id::Unusable => None,
+    }
 }
 
 /// Whether a stored id is a private one, or taken for such.

@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 use sqlbypass::{AnyStore, Marshal, SessionManager};
 
 use super::cures::{cure, findings, text};
-use super::place::{OLD, Place, private};
+use super::place::{OLD, Place, private, raw, said};
 
-crate::admin::everywhere!(a_column_that_nobody_fills_is_told);
+crate::admin::everywhere!(a_column_that_nobody_fills_is_told, a_raw_row_beside_its_twin_is_named,);
 
 /// What a finding says, by a part of it.
 fn of<'a>(found: &'a [Json], part: &str) -> Option<&'a Json> {
@@ -92,6 +92,37 @@ async fn a_key_that_nobody_fills_is_told() {
     assert!(!text(told, "cure").contains("DROP NOT NULL"), "{found:?}");
 }
 
+async fn a_raw_row_beside_its_twin_is_named(place: Place) {
+    place.store().await.close().await.unwrap();
+    let empty = r#"{"value":{}}"#;
+    let (twin, alone) = (raw(), raw());
+    let id = sqlbypass::SessionId::parse(twin.as_bytes()).unwrap();
+    let secured = id.private().as_str().to_owned();
+    for id in [&twin, &secured, &alone] {
+        place.put(&[(id.clone(), empty, OLD, OLD)]).await;
+    }
+    let row = place.column(&format!("SELECT id FROM sessions WHERE session_id = '{twin}'")).await;
+    let dry = place.json("upgrade --dry-run").await;
+    assert_eq!([&dry["upgraded"], &dry["duplicates"]], [1, 1], "{dry}");
+    let found = findings(&place, "").await;
+    assert!(of(&found, "1 row holds the cookie's own id").is_some(), "{found:?}");
+    let real = place.json("upgrade").await;
+    assert_eq!([&real["upgraded"], &real["duplicates"]], [1, 1], "{real}");
+
+    let output = place.run("doctor").await;
+    assert!(!said(&output).contains(&twin) && !said(&output).contains(&secured));
+    let found = findings(&place, "").await;
+    assert!(of(&found, "holds the cookie's own id:").is_none(), "{found:?}");
+    let told = of(&found, "beside its secured twin").unwrap();
+    assert_eq!(text(told, "severity"), "wrong");
+    assert!(text(told, "what").contains(&format!("row {}", row[0])), "{found:?}");
+    let (_, delete) = text(told, "cure").split_once("DELETE ").unwrap();
+    place.sql(&format!("DELETE {delete}")).await;
+    assert_eq!(place.count(&format!("session_id = '{secured}'")).await, 1);
+    let found = findings(&place, "").await;
+    assert!(of(&found, "cookie's own id").is_none() && of(&found, "twin").is_none(), "{found:?}");
+}
+
 #[tokio::test]
 async fn an_engine_without_transactions_is_told() {
     let Some(place) = Place::mariadb().await else { return };
@@ -115,8 +146,10 @@ async fn an_index_that_is_not_valid_makes_nothing_unique() {
     let Some(place) = Place::postgres().await else { return };
     place.store().await.close().await.unwrap();
     let indexes = place
-        .column("SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique \
-                 AND indrelid = 'sessions'::regclass AND NOT indisprimary")
+        .column(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indisunique \
+                 AND indrelid = 'sessions'::regclass AND NOT indisprimary",
+        )
         .await;
     place.sql(&format!("DROP INDEX {}", indexes[0])).await;
     let twice = private();
