@@ -243,9 +243,6 @@ pub struct Facts {
     /// The type of the id column as the database writes it, in lower case; `None` where a type limits
     /// nothing, as on SQLite.
     pub id_type: Option<String>,
-    /// Columns that take no NULL and have no default, and that the store does not always write: without
-    /// a trigger that fills them no session can begin.
-    pub required: Vec<String>,
     /// Settings of the server and the connection by their own names.
     pub settings: Vec<(String, String)>,
     /// Statements that mend the table, by what they mend; they are printed and never run.

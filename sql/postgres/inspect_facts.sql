@@ -33,17 +33,6 @@ WHERE index.indrelid = to_regclass($1)
   AND index.indisvalid
   AND index.indpred IS NULL
 UNION ALL
-SELECT 'required', CAST(attribute.attname AS text), ''
-FROM pg_catalog.pg_attribute AS attribute
-JOIN pg_catalog.pg_type AS kind ON kind.oid = attribute.atttypid
-WHERE attribute.attrelid = to_regclass($1)
-  AND attribute.attnum > 0
-  AND attribute.attnotnull
-  AND NOT attribute.atthasdef
-  AND attribute.attidentity = ''
-  AND kind.typdefault IS NULL
-  AND NOT attribute.attisdropped
-UNION ALL
 SELECT 'type', '', format_type(attribute.atttypid, attribute.atttypmod)
 FROM pg_catalog.pg_attribute AS attribute
 WHERE attribute.attrelid = to_regclass($1)
@@ -55,3 +44,33 @@ FROM pg_catalog.pg_attribute AS attribute
 WHERE attribute.attrelid = to_regclass($1)
   AND attribute.attname IN ('created_at', 'updated_at')
   AND NOT attribute.attisdropped
+UNION ALL
+SELECT
+  'setting',
+  CASE WHEN key.indrelid IS NULL THEN 'unfilled' ELSE 'unfilled_key' END,
+  CAST(attribute.attname AS text)
+FROM pg_catalog.pg_attribute AS attribute
+JOIN pg_catalog.pg_type AS type ON type.oid = attribute.atttypid
+LEFT JOIN pg_catalog.pg_index AS key
+  ON key.indrelid = attribute.attrelid AND key.indisprimary AND attribute.attnum = ANY(key.indkey)
+WHERE attribute.attrelid = to_regclass($1)
+  AND attribute.attnum > 0
+  AND NOT attribute.attisdropped
+  AND attribute.attnotnull
+  AND NOT attribute.atthasdef
+  AND attribute.attidentity = ''
+  AND type.typdefault IS NULL
+  AND attribute.attname NOT IN ($2, $3, 'created_at', 'updated_at', 'expires_at')
+UNION ALL
+SELECT 'setting', 'invalid_id_index', coalesce(min(format('%I.%I', schema.nspname, relation.relname)), '')
+FROM pg_catalog.pg_index AS index
+JOIN pg_catalog.pg_class AS relation ON relation.oid = index.indexrelid
+JOIN pg_catalog.pg_namespace AS schema ON schema.oid = relation.relnamespace
+JOIN pg_catalog.pg_attribute AS attribute
+  ON attribute.attrelid = index.indrelid AND attribute.attnum = index.indkey[0]
+WHERE index.indrelid = to_regclass($1)
+  AND index.indisunique
+  AND NOT index.indisvalid
+  AND index.indnatts = 1
+  AND index.indpred IS NULL
+  AND attribute.attname = $2

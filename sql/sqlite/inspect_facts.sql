@@ -9,11 +9,11 @@ SELECT 'index', name, ''
 FROM pragma_table_xinfo(?1, ?2)
 WHERE pk = 1
 UNION ALL
-SELECT 'required', name, ''
+SELECT 'setting', 'version', sqlite_version()
+UNION ALL
+SELECT 'setting', CASE WHEN pk = 0 THEN 'unfilled' ELSE 'unfilled_key' END, name
 FROM pragma_table_xinfo(?1, ?2)
 WHERE "notnull"
-  AND dflt_value IS NULL
-  AND NOT hidden
-  AND NOT (pk AND lower(type) = 'integer')
-UNION ALL
-SELECT 'setting', 'version', sqlite_version()
+  AND hidden = 0
+  AND (dflt_value IS NULL OR upper(dflt_value) = 'NULL')
+  AND NOT (pk = 1 AND lower(type) = 'integer')

@@ -4,7 +4,7 @@ use super::shape::check_ids;
 use super::walk::{Ended, Pace, Walk, Watch, patiently};
 use crate::error::Result;
 use crate::id::{PrivateId, SessionId};
-use crate::record::{Lookup, Row, Saved};
+use crate::record::{Lookup, Row, Saved, Timeouts};
 use crate::store::Maintenance;
 
 /// What [`upgrade`] is to do.
@@ -24,7 +24,7 @@ pub struct UpgradeOptions {
 pub struct UpgradeReport {
     /// Rows looked at.
     pub seen: u64,
-    /// Rows whose id is private now; in a dry run those whose id would be.
+    /// Rows whose id is private now; in a dry run those whose id would be, as far as reading tells.
     pub upgraded: u64,
     /// Rows whose id is empty, too long or no text: no cookie can name them, they were left alone.
     pub unusable: u64,
@@ -69,10 +69,10 @@ pub async fn upgrade<S: Maintenance>(
         }
         let before = report.upgraded;
         if options.dry_run {
-            for (row, _) in &raw {
-                let has_twin = has_twin(store, &row.stored_id).await?;
-                *(if has_twin { &mut report.duplicates } else { &mut report.upgraded }) += 1;
-            }
+            let ids: Vec<_> = raw.iter().map(|(_, id)| *id).collect();
+            let twins = twins(store, ids).await?.into_iter().filter(|has| *has).count();
+            report.duplicates += twins as u64;
+            report.upgraded += (raw.len() - twins) as u64;
         } else if !raw.is_empty() {
             apply(store, &raw, &mut report).await?;
         }
@@ -97,16 +97,27 @@ async fn apply<S: Maintenance>(
     Ok(())
 }
 
-/// Whether the private row of a raw id's session is there, too.
-pub(super) async fn has_twin<S: Maintenance>(store: &S, raw: &str) -> Result<bool> {
-    let Some(id) = SessionId::parse(raw.as_bytes()) else { return Ok(false) };
-    let lookup = Lookup::new(&id);
-    Ok(patiently!(store.find(&lookup))?.is_some())
+/// Whether there is a row with each of these ids, beside which no raw row is found.
+pub(super) async fn twins<S: Maintenance>(store: &S, ids: Vec<PrivateId>) -> Result<Vec<bool>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for private in ids {
+        let lookup = Lookup { private, legacy: None, timeouts: Timeouts::default() };
+        found.push(patiently!(store.find(&lookup))?.is_some());
+    }
+    Ok(found)
 }
 
 /// Whether a stored id is no raw one.
 pub(super) fn is_secured(stored: &str) -> bool {
-    !matches!(private_id(stored), Id::Raw(_))
+    secured(stored).is_none()
+}
+
+/// The private id of a stored one that is raw.
+pub(super) fn secured(stored: &str) -> Option<PrivateId> {
+    match private_id(stored) {
+        Id::Raw(id) => Some(id),
+        Id::Private | Id::Unusable => None,
+    }
 }
 
 /// Whether a stored id is a private one, or taken for such.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::codec::{Codec, Document, envelope};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
-use crate::record::{Owner, Row, RowKey, Scan};
+use crate::record::{Filter, Owner, Row, RowKey, Scan};
 use crate::store::Maintenance;
 
 /// A statement takes no more keys on any database.
@@ -204,6 +204,8 @@ pub(super) struct Walk<'a, S, W> {
     with_data: bool,
     /// Whose rows, one after the other; all rows where it is empty.
     owners: VecDeque<Owner>,
+    /// Which of them; all by default.
+    filter: Filter,
     /// Where the current batch begins, and the next one.
     from: Option<RowKey>,
     after: Option<RowKey>,
@@ -241,6 +243,7 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
             handed: Instant::now(),
             with_data: true,
             owners: owners.into(),
+            filter: Filter::default(),
             from: None,
             after: None,
             pending: 0,
@@ -248,6 +251,11 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
             progress: Progress::default(),
             ended: None,
         }
+    }
+
+    /// Only the rows that match this, without their data.
+    pub(super) fn filtered(self, filter: Filter) -> Self {
+        Self { filter, with_data: false, ..self }
     }
 
     /// The next rows; `None` when the task has ended.
@@ -285,6 +293,7 @@ impl<'a, S: Maintenance, W: Watch> Walk<'a, S, W> {
         let scan = Scan {
             after: self.from.clone(),
             owner: self.owners.front().cloned(),
+            filter: self.filter.clone(),
             with_data: self.with_data,
             ..Scan::new(self.limit())
         };

@@ -8,8 +8,8 @@ use crate::table::{Facts, Table};
 
 const LOOKING: &str = "looking at the sessions table";
 
-/// One row: `clock` with microseconds since 1970, `setting`, `index` with a column, `required` with a
-/// column, `type` of the id column, `cure` with what it mends.
+/// One row: `clock` with microseconds since 1970, `setting`, `index` with a column, `type` of the
+/// id column, `cure` with what it mends.
 pub(super) type Fact = (String, String, String);
 
 /// Gathers the rows.
@@ -22,7 +22,6 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
                 facts.clock = micros.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
             }
             "index" => facts.indexed.push(name),
-            "required" => facts.required.push(name),
             "cure" => facts.cures.push((name, value)),
             "type" => facts.id_type = Some(value.to_lowercase()),
             _ => facts.settings.push((name, value)),
@@ -31,12 +30,21 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
     facts
 }
 
-/// Leaves out the required columns that every session has, so that a store writes them.
-pub(super) fn without_own(mut facts: Facts, table: &Table) -> Facts {
-    let own = [table.session_id(), table.data(), "created_at", "updated_at", "expires_at"];
-    let is_own = |name: &String| own.iter().any(|own| own.eq_ignore_ascii_case(name));
-    facts.required.retain(|name| !is_own(name));
-    facts
+/// The columns that no INSERT of a session names and the database does not fill, other than its key.
+pub(super) fn unfilled(facts: &Facts) -> impl Iterator<Item = &str> {
+    facts.settings.iter().filter(|(name, _)| name == "unfilled").map(|(_, column)| column.as_str())
+}
+
+/// What the cure of such a column goes by.
+pub(super) fn unfilled_cure(column: &str) -> String {
+    format!("unfilled {column}")
+}
+
+/// Whether an INSERT of a session, Rails' or ours, names this column.
+pub(super) fn is_of_sessions(table: &Table, column: &str) -> bool {
+    [table.session_id(), table.data(), "created_at", "updated_at", "expires_at"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(column))
 }
 
 /// The statements of a `cures.sql`, each of which stands under the name of what it mends. `own` are

@@ -98,14 +98,16 @@ pub async fn doctor<S: Maintenance>(
             found.fault(&error, "");
             Ended::Done
         }
-        // A name that was given twice says itself what to do.
-        Err(error) if error.is_config() && error.code().is_none() => {
-            found.wrong(error.to_string(), "name the table and its columns as they are");
-            Ended::Done
-        }
-        // What the user may not do, or who it is.
+        // What was named wrongly, and who may not do this or does not come in, for each of which the
+        // error says itself what to do.
         Err(error) if error.is_config() => {
-            found.fault(&error, "let the table's owner grant it, or connect as another user");
+            let cure = match error.code() {
+                Some(_) => "let the table's owner grant it, or connect as another user",
+                None => {
+                    "name the table and its columns, and in the URL whoever connects, as they are"
+                }
+            };
+            found.fault(&error, cure);
             Ended::Done
         }
         ended => ended?,
@@ -136,7 +138,6 @@ async fn look<S: Maintenance>(
     table::look(&schema, &facts, found);
     table::ids(&facts, found);
     table::limits(&schema, &facts, found);
-    table::required(&facts, found);
     table::rights(&facts, found);
     if let Some(column) = &options.user_column {
         users::look(column, &schema, &facts, found);

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::times::Tally as Times;
+use super::times::{KEYS, Tally as Times, key_of};
 use super::users::Tally as Users;
 use super::{DoctorOptions, Findings, counted};
-use crate::admin::upgrade::{has_twin, is_secured};
-use crate::admin::walk::{Ended, RowName, Walk, Watch, open};
+use crate::admin::upgrade::{secured, twins};
+use crate::admin::walk::{Ended, Progress, RowName, Walk, Watch, open};
 use crate::codec::envelope::is_envelope;
 use crate::codec::{Codec, Document};
 use crate::error::{Error, Result};
@@ -14,8 +14,6 @@ use crate::record::Row;
 use crate::store::Maintenance;
 use crate::table::{Facts, Schema};
 
-/// So many rows with raw ids are looked up for a secured one beside them.
-const LOOKED_UP: u64 = 10_000;
 /// So many rows are named in a finding.
 const NAMED: usize = 10;
 
@@ -24,15 +22,18 @@ pub(super) async fn look<S: Maintenance>(
     store: &S,
     options: &DoctorOptions,
     (schema, facts): (&Schema, &Facts),
-    watch: impl Watch,
+    mut watch: impl Watch,
     found: &mut Findings,
 ) -> Result<Ended> {
-    let (mut tally, mut watch, begun) = (Tally::default(), watch, Instant::now());
+    let mut tally = Tally::default();
+    let begun = Instant::now();
     let mut ended = read(store, options, schema, &mut watch, &mut tally).await;
-    tally.tell(options, schema, found);
+    tally.tell(options, (schema, facts), found);
     if let Ok(Ended::Done) = ended {
-        let at_most = options.pace.since(begun).at_most;
-        ended = tally.times.tell(store, facts, at_most, watch, found).await;
+        // These pages are not of the rows that a watch is told of.
+        let seen = tally.seen;
+        let watch = |_: &Progress| watch(&seen);
+        ended = tally.times.tell(store, facts, (&options.pace, begun), watch, found).await;
     }
     match ended {
         // Rights are told of by their own cure.
@@ -59,7 +60,7 @@ async fn read<S: Maintenance>(
     let codec = codec(options);
     let mut walk = Walk::start(store, &options.pace, true, watch).await?;
     while let Some(rows) = walk.next().await? {
-        tally.add_twins(store, &rows).await?;
+        tally.add_raw(store, &rows).await?;
         for row in &rows {
             tally.add(row, schema);
             match decoded(codec, row) {
@@ -68,7 +69,9 @@ async fn read<S: Maintenance>(
             }
         }
     }
-    Ok(walk.finish().1)
+    let (progress, ended) = walk.finish();
+    tally.seen = progress;
+    Ok(ended)
 }
 
 fn codec(options: &DoctorOptions) -> &dyn Codec {
@@ -77,11 +80,12 @@ fn codec(options: &DoctorOptions) -> &dyn Codec {
 
 #[derive(Default)]
 struct Tally {
+    seen: Progress,
+    /// Rows with a raw id, without those that stand beside their secured twin.
     unsecured: u64,
-    /// Those of them whose session has a secured row, too.
     twins: Named,
-    /// How many of them were looked up.
-    looked_up: u64,
+    /// The keys of the first of them, as SQL has them.
+    twin_keys: Vec<String>,
     tight: u64,
     plain: u64,
     encrypted: u64,
@@ -101,17 +105,16 @@ struct Named {
 }
 
 impl Named {
-    fn add(&mut self, row: &Row, told: impl FnOnce(RowName) -> String) {
+    fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.rows.len() < NAMED {
-            self.rows.push(told(RowName::new(row)));
+            self.rows.push(name());
         }
     }
 }
 
 impl Tally {
     fn add(&mut self, row: &Row, schema: &Schema) {
-        self.unsecured += u64::from(!is_secured(&row.stored_id));
         self.tight += u64::from(schema.data_limit.is_some_and(|limit| row.size > limit / 5 * 4));
         self.times.add(row, schema);
         match &row.data {
@@ -121,13 +124,20 @@ impl Tally {
         }
     }
 
-    async fn add_twins<S: Maintenance>(&mut self, store: &S, rows: &[Row]) -> Result<()> {
-        for row in rows.iter().filter(|row| !is_secured(&row.stored_id)) {
-            // Where many are to be secured yet, a lookup of each would take too long.
-            if self.looked_up < LOOKED_UP && has_twin(store, &row.stored_id).await? {
-                self.twins.add(row, |name| format!("row {name}"));
+    /// Tells the rows that have a secured twin, which is looked up for raw ones alone.
+    async fn add_raw<S: Maintenance>(&mut self, store: &S, rows: &[Row]) -> Result<()> {
+        let raw: Vec<_> =
+            rows.iter().filter_map(|row| Some((row, secured(&row.stored_id)?))).collect();
+        let ids = raw.iter().map(|(_, id)| *id).collect();
+        for ((row, _), has_twin) in raw.iter().zip(twins(store, ids).await?) {
+            if !has_twin {
+                self.unsecured += 1;
+                continue;
             }
-            self.looked_up += 1;
+            self.twins.add(|| format!("row {}", RowName::new(row)));
+            if self.twin_keys.len() < NAMED {
+                self.twin_keys.extend(key_of(row));
+            }
         }
         Ok(())
     }
@@ -135,29 +145,23 @@ impl Tally {
     fn add_broken(&mut self, row: &Row, error: &Error) {
         let is_sealed = row.data.as_ref().is_some_and(|data| is_envelope(data));
         let named = if is_sealed { &mut self.sealed } else { &mut self.broken };
-        named.add(row, |name| format!("row {name}: {error}"));
+        named.add(|| format!("row {}: {error}", RowName::new(row)));
     }
 
-    fn tell(&self, options: &DoctorOptions, schema: &Schema, found: &mut Findings) {
-        let unsecured = self.unsecured - self.twins.count;
-        if unsecured > 0 {
+    fn tell(
+        &self,
+        options: &DoctorOptions,
+        (schema, facts): (&Schema, &Facts),
+        found: &mut Findings,
+    ) {
+        self.tell_twins(facts, found);
+        if self.unsecured > 0 {
             found.wrong(
                 format!(
                     "{} the cookie's own id: whoever reads the table can log in",
-                    counted(unsecured, "row holds", "rows hold")
+                    counted(self.unsecured, "row holds", "rows hold")
                 ),
                 "sqlbypass upgrade",
-            );
-        }
-        if self.twins.count > 0 {
-            found.wrong(
-                format!(
-                    "{} the cookie's own id beside the secured row of the same session: nobody finds it any \
-                     more, and whoever reads the table can log in: {}",
-                    counted(self.twins.count, "row holds", "rows hold"),
-                    self.twins.rows.join("; ")
-                ),
-                "sqlbypass upgrade leaves such rows: delete them by their key, as they are named here",
             );
         }
         if self.broken.count > 0 {
@@ -200,6 +204,29 @@ impl Tally {
         if let Some(column) = options.user_column.as_deref().filter(|_| schema.user) {
             self.users.tell(column, found);
         }
+    }
+}
+
+impl Tally {
+    fn tell_twins(&self, facts: &Facts, found: &mut Findings) {
+        if self.twins.count == 0 {
+            return;
+        }
+        let stand = counted(self.twins.count, "row stands beside its", "rows stand beside their");
+        let more = if self.twins.count > NAMED as u64 { ", and others" } else { "" };
+        let what = format!(
+            "{stand} secured twin: nobody finds them any more, sqlbypass upgrade leaves them, and whoever \
+             reads the table can log in by the cookie's own id that they hold: {}{more}",
+            self.twins.rows.join(", ")
+        );
+        let cure = match facts.cure("twins") {
+            Some(cure) if !self.twin_keys.is_empty() => {
+                let cure = cure.replace(KEYS, &format!("({})", self.twin_keys.join(", ")));
+                format!("{cure} -- look again afterwards")
+            }
+            _ => "delete them".to_owned(),
+        };
+        found.wrong(what, cure);
     }
 }
 

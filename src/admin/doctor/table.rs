@@ -12,6 +12,13 @@ const SKEW: Duration = Duration::from_secs(5);
 /// Columns of less than this overflow in practice.
 const ROOM: u64 = 65_535;
 
+/// What becomes of times that are texts.
+const TEXTS: &str =
+    "such times cannot be read, and what goes by them, trim and timeouts, fails or guesses";
+
+/// What a key needs that nothing fills.
+const KEY_DEFAULT: &str = "give it a default: an identity, a sequence or AUTO_INCREMENT that goes on behind the largest key";
+
 /// The store's own statement, or words where it knows none.
 fn cure(facts: &Facts, what: &str, words: &str) -> String {
     facts.cure(what).unwrap_or(words).to_owned()
@@ -19,13 +26,7 @@ fn cure(facts: &Facts, what: &str, words: &str) -> String {
 
 pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
     if !schema.unique_id {
-        found.wrong(
-            "the id column has no unique index: finds read the whole table, and one id can have two rows",
-            format!(
-                "{} -- fails where one id has two rows: delete one of them",
-                cure(facts, "unique_id", "make a unique index on the id column")
-            ),
-        );
+        no_unique_id(facts, found);
     }
     if schema.primary_key.is_none() {
         found.warning(
@@ -38,6 +39,16 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
         );
     }
     types(schema, facts, found);
+    unfilled(facts, found);
+    if let Some(engine) = facts.setting("engine") {
+        found.wrong(
+            format!(
+                "the table's engine is {engine}, which takes nothing back: a crash may damage the table or \
+                 lose what was acknowledged, each save locks all of it, and lanes are off"
+            ),
+            cure(facts, "engine", "give it an engine that has transactions"),
+        );
+    }
     let collation = facts.setting("id_collation").unwrap_or_default();
     // A binary collation only takes trailing spaces for nothing, and the index still serves.
     if schema.collated_id && !collation.ends_with("_bin") && !holds_no_text(facts) {
@@ -52,6 +63,33 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
             ),
         );
     }
+    times(schema, facts, found);
+}
+
+/// Finds go by the id, and nothing else keeps two rows from having the same.
+fn no_unique_id(facts: &Facts, found: &mut Findings) {
+    let what = "the id column has no unique index: finds read the whole table, and one id can have two \
+                rows";
+    let invalid = facts.setting("invalid_id_index").filter(|name| !name.is_empty());
+    let (what, mend) = match invalid {
+        Some(name) => {
+            let left = "is not valid, since its making has failed or goes on still";
+            (format!("{what}; {name} {left}"), "invalid_index")
+        }
+        None => (what.to_owned(), "unique_id"),
+    };
+    found.wrong(
+        what,
+        format!(
+            "{} -- fails where one id has two rows: delete one of them",
+            cure(facts, mend, "make a unique index on the id column")
+        ),
+    );
+}
+
+/// The columns of times, and what goes by them.
+fn times(schema: &Schema, facts: &Facts, found: &mut Findings) {
+    let mut scanned = Vec::new();
     for (column, has) in [("created_at", schema.created_at), ("updated_at", schema.updated_at)] {
         if !has {
             found.warning(
@@ -63,14 +101,40 @@ pub(super) fn look(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 ),
             );
         } else if facts.is_indexed(column) == Some(false) {
-            found.note(
-                format!(
-                    "{column} has no index, and sqlbypass needs none, since its trim goes by the primary \
-                     key; Rails' own trim reads the whole table for each batch"
-                ),
-                "nothing, if sqlbypass trims; else an index, which every save has to maintain",
-            );
+            scanned.push(column);
         }
+    }
+    if !scanned.is_empty() {
+        let have = if scanned.len() == 1 { "has" } else { "have" };
+        found.note(
+            format!(
+                "{} {have} no index, and sqlbypass needs none, since its trim goes by the primary key; \
+                 Rails' own trim reads the whole table for each batch",
+                scanned.join(" and ")
+            ),
+            "nothing, if sqlbypass trims; else an index, which every save has to maintain",
+        );
+    }
+}
+
+/// Columns for which an INSERT of a session has no value.
+fn unfilled(facts: &Facts, found: &mut Findings) {
+    for (kind, column) in &facts.settings {
+        let cure = match kind.as_str() {
+            "unfilled" => cure(
+                facts,
+                &format!("unfilled {column}"),
+                "where nothing needs it, ALTER TABLE ... DROP COLUMN; else copy the rows into a table in \
+                 which it has a default",
+            ),
+            "unfilled_key" => KEY_DEFAULT.to_owned(),
+            _ => continue,
+        };
+        let what = format!(
+            "the column {column:?} takes no NULL and has no default: unless a trigger fills it, no session \
+             can begin"
+        );
+        found.wrong(what, cure);
     }
 }
 
@@ -103,30 +167,24 @@ fn types(schema: &Schema, facts: &Facts, found: &mut Findings) {
                 format!("{column} is {data_type}, and no session can be saved without a time"),
                 "make it a column of times, as sqlbypass create --print shows",
             );
-        } else if data_type == "date" {
-            found.warning(
-                format!("{column} keeps the day alone: what goes by it is up to a day off"),
-                "make it a column of times, as sqlbypass create --print shows",
-            );
-        } else if !is_sqlite && is_of_text(data_type) {
+        } else if let Some(harm) = harm_of_times(data_type) {
+            let mend = column.replace("_at", "_type");
             found.wrong(
-                format!("{column} is {data_type}: no trim and no timeout can go by it"),
-                "make it a column of times, as sqlbypass create --print shows",
+                format!("{column} is {data_type}: {harm}"),
+                cure(facts, &mend, "make it a column of times, as sqlbypass create --print shows"),
             );
         }
     }
 }
 
-/// Columns of somebody's own that keep sessions from beginning.
-pub(super) fn required(facts: &Facts, found: &mut Findings) {
-    for column in &facts.required {
-        found.wrong(
-            format!(
-                "the column {column:?} takes no NULL and has no default: no session can begin, unless a \
-                 trigger fills it"
-            ),
-            "give it a default, or let it take NULL",
-        );
+/// What a column of times that is none of them does, where sessions can be saved in it.
+fn harm_of_times(data_type: &str) -> Option<&'static str> {
+    let name = data_type.split('(').next().unwrap_or_default().to_ascii_lowercase();
+    match name.as_str() {
+        "date" => Some("it has no time of the day, so that trim and timeouts are up to a day off"),
+        "character varying" | "character" | "varchar" | "char" => Some(TEXTS),
+        text if text.ends_with("text") => Some(TEXTS),
+        _ => None,
     }
 }
 
@@ -134,11 +192,6 @@ pub(super) fn required(facts: &Facts, found: &mut Findings) {
 fn holds_no_text(facts: &Facts) -> bool {
     let is_binary = |name: &str| matches!(name, "bytea" | "uuid");
     facts.id_type.as_deref().is_some_and(|name| is_binary(name) || is_of_numbers(name))
-}
-
-fn is_of_text(data_type: &str) -> bool {
-    let name = data_type.split(['(', ' ']).next().unwrap_or_default().to_ascii_lowercase();
-    name.ends_with("text") || name.ends_with("char") || name == "character"
 }
 
 fn is_of_numbers(data_type: &str) -> bool {
@@ -291,15 +344,6 @@ fn durability(facts: &Facts, found: &mut Findings) {
             );
         }
     }
-    if let Some(engine) = facts.setting("lax_engine") {
-        found.wrong(
-            format!(
-                "the table's engine is {engine}, which takes nothing back: a crash may lose what was \
-                 acknowledged, and a session may end half-way"
-            ),
-            cure(facts, "engine", "make it a table of InnoDB"),
-        );
-    }
     let flush = "innodb_flush_log_at_trx_commit";
     for (is_lax, cure) in [
         (
@@ -330,7 +374,6 @@ mod tests {
         let mut found = Findings(Vec::new());
         look(schema, facts, &mut found);
         limits(schema, facts, &mut found);
-        required(facts, &mut found);
         ids(facts, &mut found);
         rights(facts, &mut found);
         clock(facts, Duration::ZERO, &mut found);
@@ -385,11 +428,6 @@ mod tests {
         };
         assert_eq!(wrong(&schema, &times("integer")), 1);
         assert_eq!(wrong(&schema, &times("timestamp(6)")), 0);
-        assert_eq!(wrong(&schema, &with("updated_at_type", "character varying(255)")), 1);
-        assert_eq!(wrong(&schema, &with("updated_at_type", "date")), 0);
-        assert_eq!(wrong(&schema, &with("lax_engine", "MyISAM")), 1);
-        let required = Facts { required: vec!["tenant".into()], ..Facts::default() };
-        assert_eq!(wrong(&schema, &required), 1);
         let narrow = Facts { id_type: Some("varchar(32)".into()), ..Facts::default() };
         assert_eq!(wrong(&schema, &narrow), 1);
         let late = SystemTime::now() - Duration::from_secs(60);

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use super::{Findings, Severity, counted};
-use crate::admin::walk::{Ended, Progress, Watch, is_keyed_by_id, is_worth_a_try, patiently};
+use crate::admin::walk::{Ended, Pace, Walk, Watch, is_keyed_by_id, is_worth_a_try};
 use crate::error::Result;
-use crate::record::{Filter, Row, RowKey, Scan};
+use crate::record::{Filter, Row, RowKey};
 use crate::store::Maintenance;
 use crate::table::{Facts, Schema};
 
 /// What stands in a cure for the keys of the rows: SQLite's own functions take more, and less, for a time
 /// than Rails does, so that no condition would find the same rows.
-const KEYS: &str = "(KEYS)";
+pub(super) const KEYS: &str = "(KEYS)";
 /// So many rows are named in a cure.
 const NAMED: usize = 20;
 /// Rows that are read at once where nothing but their times counts.
@@ -89,7 +89,6 @@ impl Column {
 pub(super) struct Tally {
     created: Unread,
     updated: Unread,
-    seen: u64,
 }
 
 /// Their number, and the keys of the first, as SQL has them.
@@ -102,19 +101,23 @@ struct Unread {
 impl Unread {
     fn add(&mut self, row: &Row) {
         self.count += 1;
-        // A key that is the id is told to nobody.
-        if self.keys.len() < NAMED && !is_keyed_by_id(row) {
-            self.keys.push(match &row.key {
-                RowKey::Int(key) => key.to_string(),
-                RowKey::Text(key) => format!("'{}'", key.replace('\'', "''")),
-            });
+        if self.keys.len() < NAMED {
+            self.keys.extend(key_of(row));
         }
+    }
+}
+
+/// A row's key as SQL has it. One that is the id is told to nobody.
+pub(super) fn key_of(row: &Row) -> Option<String> {
+    match &row.key {
+        _ if is_keyed_by_id(row) => None,
+        RowKey::Int(key) => Some(key.to_string()),
+        RowKey::Text(key) => Some(format!("'{}'", key.replace('\'', "''"))),
     }
 }
 
 impl Tally {
     pub(super) fn add(&mut self, row: &Row, schema: &Schema) {
-        self.seen += 1;
         if schema.created_at && Column::Created.is_unread(row) {
             self.created.add(row);
         }
@@ -128,19 +131,17 @@ impl Tally {
         &self,
         store: &S,
         facts: &Facts,
-        at_most: Option<Duration>,
-        watch: impl Watch,
+        pace: (&Pace, Instant),
+        mut watch: impl Watch,
         found: &mut Findings,
     ) -> Result<Ended> {
-        let progress = Progress { seen: self.seen, changed: 0, total: Some(self.seen) };
-        let mut second = Second { store, progress, begun: Instant::now(), at_most, watch };
         for (column, rows) in [(Column::Updated, &self.updated), (Column::Created, &self.created)] {
             if rows.count == 0 {
                 continue;
             }
-            match second.ages(column).await {
-                Ok(Ok((old, ever))) => told(column, rows, old, ever, facts, found),
+            match ages(store, column, pace, &mut watch).await {
                 Ok(Err(ended)) => return Ok(ended),
+                Ok(Ok((old, ever))) => told(column, rows, old, ever, facts, found),
                 Err(error) if is_worth_a_try(&error, 0) => return Err(error),
                 // Not every server compares a time with whatever the column's type is.
                 Err(error) => found.wrong(
@@ -159,7 +160,7 @@ impl Tally {
 /// `rows` cannot be read, of which so many are past every age and so many past the smallest.
 fn told(column: Column, rows: &Unread, old: u64, ever: u64, facts: &Facts, found: &mut Findings) {
     let timeout = column.timeout();
-    for (severity, count, fate) in [
+    let fates = [
         (
             Severity::Wrong,
             old,
@@ -181,56 +182,44 @@ fn told(column: Column, rows: &Unread, old: u64, ever: u64, facts: &Facts, found
             ever.saturating_sub(old),
             "the database compares it as it is written, and trim goes by that".to_owned(),
         ),
-    ] {
-        if count > 0 {
-            let what = format!("{}; {fate}", unread(column, count));
-            found.add(severity, what, column.cure(facts, rows));
-        }
-    }
+    ];
+    // What has one cure is told once, the worst first.
+    let fates: Vec<_> = fates.iter().filter(|(_, count, _)| *count > 0).collect();
+    let Some((severity, ..)) = fates.first() else { return };
+    let told: Vec<String> = match &fates[..] {
+        [(_, _, fate)] => vec![fate.clone()],
+        several => several
+            .iter()
+            .map(|(_, count, fate)| format!("of {}, {fate}", counted(*count, "row", "rows")))
+            .collect(),
+    };
+    let what = format!("{}; {}", unread(column, rows.count), told.join("; "));
+    found.add(*severity, what, column.cure(facts, rows));
 }
 
 fn unread(column: Column, rows: u64) -> String {
     format!("{} no {} that can be read", counted(rows, "row has", "rows have"), column.name())
 }
 
-/// A second look at the table, which can be ended as the first one.
-struct Second<'a, S, W> {
-    store: &'a S,
-    progress: Progress,
-    begun: Instant,
-    at_most: Option<Duration>,
-    watch: W,
-}
-
-impl<S: Maintenance, W: Watch> Second<'_, S, W> {
-    /// How many of these rows are past every age, and how many past the smallest; or why it ended.
-    async fn ages(&mut self, column: Column) -> Result<Result<(u64, u64), Ended>> {
-        let old = match self.past(column, CENTURY).await? {
-            Ok(old) => old,
-            Err(ended) => return Ok(Err(ended)),
-        };
-        Ok(self.past(column, MOMENT).await?.map(|ever| (old, ever)))
-    }
-
-    /// How many of the rows that are past this age have no time that can be read.
-    async fn past(&mut self, column: Column, age: Duration) -> Result<Result<u64, Ended>> {
-        let (mut after, mut count) = (None, 0);
-        loop {
-            if (self.watch)(&self.progress).is_break() {
-                return Ok(Err(Ended::Stopped));
-            }
-            if self.at_most.is_some_and(|time| self.begun.elapsed() >= time) {
-                return Ok(Err(Ended::OutOfTime));
-            }
-            let scan = Scan { after, filter: column.past(age), ..Scan::new(BATCH) };
-            let rows = patiently!(self.store.scan(&scan))?;
-            count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
-            match rows.last() {
-                Some(last) if rows.len() as u64 >= u64::from(BATCH) => {
-                    after = Some(last.key.clone());
-                }
-                _ => return Ok(Ok(count)),
-            }
+/// How many of these rows are past every age, and how many past the smallest; or why that is not known.
+async fn ages<S: Maintenance>(
+    store: &S,
+    column: Column,
+    (pace, begun): (&Pace, Instant),
+    watch: &mut impl Watch,
+) -> Result<Result<(u64, u64), Ended>> {
+    let mut counts = [0, 0];
+    for (count, age) in counts.iter_mut().zip([CENTURY, MOMENT]) {
+        let pace = Pace { batch: BATCH, ..pace.since(begun) };
+        let filter = column.past(age);
+        let mut walk = Walk::over(store, &pace, Vec::new(), &mut *watch).filtered(filter);
+        while let Some(rows) = walk.next().await? {
+            *count += rows.iter().filter(|row| column.is_unread(row)).count() as u64;
+        }
+        match walk.finish().1 {
+            Ended::Done => {}
+            ended => return Ok(Err(ended)),
         }
     }
+    Ok(Ok((counts[0], counts[1])))
 }

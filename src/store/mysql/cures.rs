@@ -2,7 +2,7 @@
 
 use super::statements::DIALECT;
 use crate::error::Result;
-use crate::store::facts::{Fact, cures};
+use crate::store::facts::{Fact, cures, unfilled, unfilled_cure};
 use crate::store::statements::{Names, Statements};
 use crate::table::{Facts, Table};
 
@@ -19,10 +19,11 @@ pub(super) fn cures_of(
     let setting = |name| facts.setting(name).unwrap_or_default();
     let version = setting("version");
     let id = Column::of(creation, table.session_id());
-    // A column does not tell the collation that it has from its table.
-    let is_bin = setting("id_collation").ends_with("_bin");
-    let for_ids = || id.as_ref().and_then(|id| id.for_ids(is_bin));
     let data = Column::of(creation, table.data());
+    let collation = setting("id_collation");
+    let for_ids = || id.as_ref().and_then(|id| id.for_ids(collation));
+    let time = |name| Column::of(creation, name).map(|column| column.of_times());
+    let (created, updated) = (time("created_at"), time("updated_at"));
     let modified = |definition: Option<String>| match definition {
         Some(definition) => format!("MODIFY {definition}, "),
         None => String::new(),
@@ -31,6 +32,8 @@ pub(super) fn cures_of(
         ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
         ("modify_id", modified(for_ids())),
         ("id_definition", for_ids().unwrap_or_default()),
+        ("created_definition", created.clone().unwrap_or_default()),
+        ("updated_definition", updated.clone().unwrap_or_default()),
         ("data_definition", data.as_ref().map(|data| data.wide(version)).unwrap_or_default()),
         // Others know no expression as a default, and have a default in the session's zone.
         // What is written into a TIMESTAMP is taken for a time of the session's zone.
@@ -49,8 +52,15 @@ pub(super) fn cures_of(
     cures.retain(|(_, name, _)| match name.as_str() {
         "id_collation" | "id_length" => id.is_some(),
         "data_length" => data.is_some(),
+        "created_type" => created.is_some(),
+        "updated_type" => updated.is_some(),
         _ => true,
     });
+    cures.extend(unfilled(facts).filter_map(|name| {
+        let table = DIALECT.quoted_path(table.name());
+        let sql = format!("ALTER TABLE {table} MODIFY {}", Column::of(creation, name)?.nullable());
+        Some(("cure".into(), unfilled_cure(name), sql))
+    }));
     Ok(cures)
 }
 
@@ -72,6 +82,8 @@ struct Column<'a> {
     name: &'a str,
     /// With its size.
     data_type: &'a str,
+    /// A number's own words, which no other type takes.
+    number: &'a str,
     /// Character set and collation, as far as they are told.
     charset: &'a str,
     /// NOT NULL, default, comment and whatever else there is.
@@ -101,12 +113,19 @@ impl<'a> Column<'a> {
             rest = &named[named.find(' ').unwrap_or(named.len())..];
         }
         let charset = &after[..after.len() - rest.len()];
-        Self { name, data_type, charset, rest }
+        let from = rest;
+        while let Some(after) =
+            rest.strip_prefix(" unsigned").or_else(|| rest.strip_prefix(" zerofill"))
+        {
+            rest = after;
+        }
+        let number = &from[..from.len() - rest.len()];
+        Self { name, data_type, number, charset, rest }
     }
 
-    /// The definition of one that holds and compares private ids; `None` if it does. `is_bin` tells whether
-    /// its collation is binary.
-    fn for_ids(&self, is_bin: bool) -> Option<String> {
+    /// The definition of one that holds and compares private ids; `None` if it does. `collation` is the
+    /// one that it has, whether its table has it too or not.
+    fn for_ids(&self, collation: &str) -> Option<String> {
         let (word, size) = self.data_type.split_once('(').unwrap_or((self.data_type, ""));
         let holds_ids = size.trim_end_matches(')').parse().is_ok_and(|size: u64| size >= ID_LEN);
         let is_binary = word.ends_with("binary") || word.ends_with("blob");
@@ -117,23 +136,32 @@ impl<'a> Column<'a> {
         };
         let charset = match is_binary {
             true => "",
-            false if is_bin => self.charset,
+            false if collation.ends_with("_bin") => self.charset,
             false => " CHARACTER SET ascii COLLATE ascii_bin",
         };
-        let (name, rest) = (self.name, self.rest_without_number());
+        let Self { name, rest, .. } = self;
         let is_so = (data_type, charset) == (self.data_type, self.charset);
         (!is_so).then(|| format!("{name} {data_type}{charset}{rest}"))
     }
 
-    /// What else is told, as far as a text may have it that was a number.
-    fn rest_without_number(&self) -> String {
-        let mut rest = self.rest;
-        while let Some(after) =
-            [" unsigned", " zerofill"].iter().find_map(|word| rest.strip_prefix(word))
-        {
-            rest = after;
-        }
-        rest.replacen(" AUTO_INCREMENT", "", usize::from(!rest.contains('\'')))
+    /// The definition of one of times; a default of another type goes.
+    fn of_times(&self) -> String {
+        let (words, comment) = self.rest.split_at(self.comment());
+        let null = if words.contains(" NOT NULL") { "NOT NULL" } else { "NULL" };
+        format!("{} datetime(6) {null}{comment}", self.name)
+    }
+
+    /// The definition of one that may be NULL.
+    fn nullable(&self) -> String {
+        let (words, comment) = self.rest.split_at(self.comment());
+        let Self { name, data_type, charset, .. } = self;
+        let words = words.replacen(" NOT NULL", " NULL", 1);
+        format!("{name} {data_type}{}{charset}{words}{comment}", self.number)
+    }
+
+    /// Where the comment begins, which is the last of what may hold any word.
+    fn comment(&self) -> usize {
+        self.rest.find(" COMMENT '").unwrap_or(self.rest.len())
     }
 
     /// The definition of one with room for 16 MiB.
@@ -197,9 +225,9 @@ mod tests {
         `Sid` varchar(32) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL DEFAULT 'a,''b' \
         COMMENT 'a (raw) id,',\n  \
         `wide` varchar(300) COLLATE utf8mb4_bin DEFAULT NULL,\n  \
-        `plain` varchar(300) NOT NULL,\n  \
-        `number` int(10) unsigned zerofill NOT NULL AUTO_INCREMENT,\n  \
         `bytes` binary(32) NOT NULL,\n  \
+        `number` int(9) unsigned zerofill NOT NULL COMMENT 'NOT NULL',\n  \
+        `plain` varchar(255) NOT NULL,\n  \
         `data` varchar(100) NOT NULL DEFAULT 'it''s \\' it' COMMENT 'DEFAULT ''x'''\n\
         ) ENGINE=InnoDB";
 
@@ -210,22 +238,22 @@ mod tests {
     #[test]
     fn what_else_is_said_of_a_column_stays() {
         assert_eq!(
-            column("sid").for_ids(false).unwrap(),
+            column("sid").for_ids("latin1_swedish_ci").unwrap(),
             "`Sid` varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'a,''b' \
              COMMENT 'a (raw) id,'"
         );
-        assert_eq!(column("wide").for_ids(true), None);
-        // Its table's collation is its own.
-        assert_eq!(column("plain").for_ids(true), None);
+        assert_eq!(column("wide").for_ids("utf8mb4_bin"), None);
+        assert_eq!(column("bytes").for_ids("").unwrap(), "`bytes` varbinary(255) NOT NULL");
+        assert_eq!(column("plain").for_ids("utf8mb4_bin"), None);
         assert_eq!(
-            column("plain").for_ids(false).unwrap(),
-            "`plain` varchar(300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+            column("number").for_ids("").unwrap(),
+            "`number` varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'NOT NULL'"
         );
         assert_eq!(
-            column("number").for_ids(false).unwrap(),
-            "`number` varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL"
+            column("number").nullable(),
+            "`number` int(9) unsigned zerofill NULL COMMENT 'NOT NULL'"
         );
-        assert_eq!(column("bytes").for_ids(false).unwrap(), "`bytes` varbinary(255) NOT NULL");
+        assert_eq!(column("number").of_times(), "`number` datetime(6) NOT NULL COMMENT 'NOT NULL'");
         assert_eq!(Column::of(CREATION, "nosuch"), None);
         let table = Table::default().user_column("sid").unwrap();
         assert_eq!(

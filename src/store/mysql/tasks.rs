@@ -11,7 +11,7 @@ use super::inspect::{creation, engine_of, is_transactional, text};
 use super::pool::Held;
 use super::single::write;
 use super::statements::of_table;
-use crate::store::facts::{Fact, facts as gathered, without_own};
+use crate::store::facts::{Fact, facts as gathered, is_of_sessions};
 use crate::store::statements::Statements;
 use crate::table::{Facts, Table};
 
@@ -49,14 +49,6 @@ pub(super) async fn write_alone(
     written.map(Some)
 }
 
-/// Whether a column (Field, Type, Collation, Null, Key, Default, Extra, …) needs a value.
-fn is_required(row: &Row) -> bool {
-    let has_default = !matches!(row.as_ref(5), None | Some(Value::NULL));
-    let extra = text(row, 6).to_lowercase();
-    let fills_itself = ["auto_increment", "generated", "default_generated"];
-    text(row, 3) == "NO" && !has_default && !fills_itself.iter().any(|word| extra.contains(word))
-}
-
 /// What the server says of itself and of the table.
 pub(super) async fn facts(
     conn: &mut Conn,
@@ -80,8 +72,8 @@ pub(super) async fn facts(
             add("type", String::new(), text(&row, 1));
             add("setting", "id_collation".into(), text(&row, 2));
         }
-        if is_required(&row) {
-            add("required", text(&row, 0), String::new());
+        if let Some(kind) = unfilled(&row).filter(|_| !is_of_sessions(table, &text(&row, 0))) {
+            add("setting", kind.into(), text(&row, 0));
         }
         let time = ["created_at", "updated_at"].into_iter();
         for name in time.filter(|name| text(&row, 0).eq_ignore_ascii_case(name)) {
@@ -95,15 +87,30 @@ pub(super) async fn facts(
             add("index", text(&row, 4), String::new());
         }
     }
+    let creation = creation(conn, table).await?;
+    if let Some(engine) = engine_of(&creation).filter(|engine| !is_transactional(engine)) {
+        add("setting", "engine".into(), engine.to_owned());
+    }
     let rights = missing_rights(conn, statements).await?;
     facts.push(("setting".into(), "missing_rights".into(), rights));
-    let facts = without_own(gathered(facts), table);
-    let creation = creation(conn, table).await?;
-    let engine = engine_of(&creation).filter(|engine| !is_transactional(engine));
-    let engine = engine.map(|engine| ("lax_engine".to_owned(), engine.to_owned()));
-    let facts = Facts { settings: facts.settings.into_iter().chain(engine).collect(), ..facts };
+    let facts = gathered(facts);
     let cures = gathered(cures_of(table, statements, &facts, &creation)?).cures;
     Ok(Facts { cures, ..facts })
+}
+
+/// Whether neither an INSERT that does not name this column fills it nor the server, and whether it is of
+/// the key: of `Field, Type, Collation, Null, Key, Default, Extra, …`.
+fn unfilled(row: &Row) -> Option<&'static str> {
+    let extra = text(row, 6).to_lowercase();
+    let is_filled = text(row, 3) != "NO"
+        || !matches!(row.as_ref(5), Some(Value::NULL))
+        // The first of its values is an enumeration's default.
+        || text(row, 1).starts_with("enum")
+        || extra.contains("auto_increment")
+        || extra.contains("generated")
+        || extra.contains("persistent");
+    let kind = if text(row, 4) == "PRI" { "unfilled_key" } else { "unfilled" };
+    (!is_filled).then_some(kind)
 }
 
 /// The rights to change rows that the user lacks: what the server refuses to explain.

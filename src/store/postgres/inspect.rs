@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::Fault;
 use super::statements::DIALECT;
 use crate::error::{Error, Kind, Result};
 use crate::store::facts::{
-    Fact, a_view, check_key, cures, facts as gathered, missing_schema, not_for_users, without_own,
+    Fact, a_view, check_key, cures, facts as gathered, missing_schema, not_for_users, unfilled,
+    unfilled_cure,
 };
 use crate::store::server::INSPECTING;
 use crate::store::statements::{Statements, split};
@@ -88,20 +89,28 @@ pub(super) async fn facts(
 ) -> Result<Facts, Fault> {
     let name = DIALECT.quoted_path(table.name());
     let sql = include_str!("../../../sql/postgres/inspect_facts.sql");
-    let id = table.session_id();
-    let rows = client.query_typed(sql, &[(&name, Type::TEXT), (&id, Type::TEXT)]).await?;
+    let (id, data) = (table.session_id(), table.data());
+    let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&name, Type::TEXT), (&id, Type::TEXT), (&data, Type::TEXT)];
+    let rows = client.query_typed(sql, &parameters).await?;
     let fact = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
     let rows: Result<Vec<Fact>, Fault> = rows.iter().map(fact).collect();
-    let facts = without_own(gathered(rows?), table);
+    let facts = gathered(rows?);
     let setting = |name| facts.setting(name).unwrap_or_default().to_owned();
     let own = vec![
         ("new_key", DIALECT.quoted(table.named_primary_key().unwrap_or("id"))),
         ("grantee", setting("user")),
         ("missing_rights", setting("missing_rights")),
         ("missing_sequence", setting("missing_sequence")),
+        ("invalid_id_index", setting("invalid_id_index")),
     ];
     let file = include_str!("../../../sql/postgres/cures.sql");
-    let cures = gathered(cures(file, statements, &own)?).cures;
+    let mut cures = gathered(cures(file, statements, &own)?).cures;
+    cures.extend(unfilled(&facts).map(|column| {
+        let (table, quoted) = (&name, DIALECT.quoted(column));
+        let sql = format!("ALTER TABLE {table} ALTER COLUMN {quoted} DROP NOT NULL");
+        (unfilled_cure(column), sql)
+    }));
     Ok(Facts { cures, ..facts })
 }
 

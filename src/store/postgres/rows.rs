@@ -19,7 +19,8 @@ use crate::store::call::{Texts, Values};
 const KEEP_IN_PLACE: usize = 8 << 10;
 /// Times further away than this are as good as for ever, and PostgreSQL can still reckon with them.
 const FAR: Duration = Duration::from_secs(1_000 * 366 * 86_400);
-/// The driver reads PostgreSQL's infinity as a time that is still further away.
+/// The driver reads PostgreSQL's infinity as a time that is still further away. The cures of times have
+/// the same number of seconds.
 const INFINITY: Duration = Duration::from_secs(100_000 * 366 * 86_400);
 
 /// A parameter's value. `Debug` is redacted: drivers log parameters.

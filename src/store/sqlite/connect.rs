@@ -18,7 +18,7 @@ use super::statements::{creating, statements};
 use crate::error::{Error, Kind, Result};
 use crate::observe;
 use crate::store::facts::{
-    Fact, a_view, check_key, cures, facts, missing_schema, not_for_users, without_own,
+    Fact, a_view, check_key, cures, facts, is_of_sessions, missing_schema, not_for_users,
 };
 use crate::store::statements::{Statements, creation, split};
 use crate::table::{Facts, Schema, Table};
@@ -169,6 +169,9 @@ impl Connection {
         let rows = statement
             .query_map((bare, database), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let mut rows: Vec<Fact> = rows.collect::<rusqlite::Result<_>>()?;
+        rows.retain(|(_, name, column)| {
+            !name.starts_with("unfilled") || !is_of_sessions(table, column)
+        });
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         rows.push(("clock".into(), String::new(), now.as_micros().to_string()));
         let mode: String = self.raw.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
@@ -183,7 +186,7 @@ impl Connection {
         rows.push(self.raw.query_row(&ids, (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?);
         let own = vec![("now", format!("'{}'", TimeText::new(SystemTime::now()).as_str()))];
         rows.extend(cures(include_str!("../../../sql/sqlite/cures.sql"), &statements, &own)?);
-        Ok(without_own(facts(rows), table))
+        Ok(facts(rows))
     }
 
     /// Whether the system lets this user write to the file, also where this connection only reads:
@@ -196,9 +199,9 @@ impl Connection {
             return Ok(if self.raw.is_readonly(database)? { "no" } else { "yes" });
         }
         let options = SqliteBuilder { read_only: false, create: false, ..options.clone() };
-        let Ok(raw) = connect(&options) else { return Ok("no") };
-        // Whoever has it just now may write to it.
-        raw.busy_timeout(std::time::Duration::ZERO)?;
+        let Ok(mut raw) = connect(&options) else { return Ok("no") };
+        // Somebody who writes just now shows that it can be done.
+        raw.busy_handler(None::<fn(i32) -> bool>)?;
         if raw.is_readonly(database).unwrap_or(true) {
             return Ok("no");
         }

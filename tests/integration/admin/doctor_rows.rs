@@ -1,6 +1,9 @@
 //! What the doctor finds in the rows that nobody else sees.
 
+use std::ops::ControlFlow;
+
 use serde_json::Value as Json;
+use sqlbypass::admin::{self, DoctorOptions, Ended, Progress};
 use sqlbypass::{SessionId, SqliteStore};
 
 use super::cures::{cure, findings, text};
@@ -44,12 +47,14 @@ async fn times_that_cannot_be_read_are_told_with_what_becomes_of_them(place: Pla
 
     assert_eq!(place.json("stats").await["undated"], 3);
     let found = findings(&place, "").await;
-    let lasting = of(&found, "2 rows have no updated_at that can be read").unwrap();
-    assert_eq!(text(lasting, "severity"), "warning", "{found:?}");
-    assert!(text(lasting, "what").contains("no trim deletes them"), "{found:?}");
-    let fleeting = of(&found, "1 row has no updated_at that can be read").unwrap();
-    assert_eq!(text(fleeting, "severity"), "wrong", "{found:?}");
-    assert!(text(fleeting, "what").contains("the next trim deletes them"), "{found:?}");
+    let unread: Vec<_> =
+        found.iter().filter(|finding| text(finding, "what").contains("can be read")).collect();
+    let [told] = &unread[..] else { panic!("one cure is told once: {found:?}") };
+    assert_eq!(text(told, "severity"), "wrong", "{found:?}");
+    let (fleeting, lasting) = text(told, "what").split_once("; of 2 rows, ").unwrap();
+    assert!(lasting.contains("no trim deletes them"), "{found:?}");
+    assert!(fleeting.starts_with("3 rows have no updated_at that can be read; of 1 row, "));
+    assert!(fleeting.contains("the next trim deletes them"), "{found:?}");
     assert!(!found.iter().any(|finding| text(finding, "what").contains("created_at that")));
 
     // So it is.
@@ -65,6 +70,29 @@ async fn times_that_cannot_be_read_are_told_with_what_becomes_of_them(place: Pla
     assert!(of(&findings(&place, "").await, "that can be read").is_none());
     assert_eq!(place.json("trim --by updated").await["deleted"], 0);
     assert_eq!(place.count("1 = 1").await, 4);
+}
+
+/// The second look at them, too, ends when its watch says so, or its time is up.
+#[tokio::test]
+async fn what_is_looked_at_again_heeds_the_watch() {
+    let place = Place::sqlite().await.unwrap();
+    let store = place.store().await;
+    place.put(&[(private(), r#"{"value":{}}"#, OLD, "yesterday")]).await;
+    let told = async |is_enough: fn(&Progress) -> bool| {
+        let watch = |progress: &Progress| match is_enough(progress) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        admin::doctor(&store, &DoctorOptions::default(), watch).await.unwrap()
+    };
+    // All rows were read by then.
+    let (found, ended) = told(|progress| progress.seen == 1).await;
+    assert_eq!(ended, Ended::Stopped);
+    assert!(!found.iter().any(|finding| finding.what.contains("can be read")), "{found:?}");
+    let (found, ended) = told(|_| false).await;
+    assert_eq!(ended, Ended::Done);
+    assert!(found.iter().any(|finding| finding.what.contains("can be read")), "{found:?}");
+    store.close().await.unwrap();
 }
 
 /// Texts in a column of times sort as texts do, and trim goes by that.

@@ -6,6 +6,7 @@ mod convert;
 mod create;
 mod cures;
 mod doctor_columns;
+mod doctor_reach;
 mod doctor_rows;
 mod doctor_table;
 mod empty;

@@ -87,6 +87,15 @@ impl Place {
         }
     }
 
+    /// Runs one statement, and says whether the server took it.
+    pub(super) async fn tried(&self, sql: &str) -> bool {
+        match &mut *self.raw.lock().await {
+            Raw::Sqlite(raw) => raw.execute_batch(sql).is_ok(),
+            Raw::Postgres(raw) => raw.batch_execute(sql).await.is_ok(),
+            Raw::MySql(raw) => raw.query_drop(sql).await.is_ok(),
+        }
+    }
+
     /// The same as it is for a user who may come into the schema, or the database, and no further.
     pub(super) async fn of_a_stranger(&self) -> Self {
         let (scheme, rest) = self.url.split_once("://").unwrap();
