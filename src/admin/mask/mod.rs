@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use self::letters::is_jumbled;
 use self::names::{Secret, of_name};
 use self::random::{is_card, looks_random, without_cards};
 use self::urls::without_users;
 
+mod letters;
 mod names;
 mod random;
 #[cfg(test)]
@@ -84,12 +86,14 @@ fn masked(text: &str, depth: u32) -> Option<String> {
         mask_under(&mut shown, Secret::Nothing, depth - 1);
         return (shown != json).then(|| shown.to_string());
     }
-    let bare = without_users(text);
+    // JSON may write a URL's slashes so; where nothing is masked the text stays as it was.
+    let plain = text.replace(r"\/", "/");
+    let bare = without_users(&plain);
     let bare = without_hashes(&bare);
     let bare = without_jwt(&bare);
     let out = masked_words(&bare, depth);
     let out = without_cards(&out);
-    (out != text).then(|| out.into_owned())
+    (out != plain).then(|| out.into_owned())
 }
 
 /// JSON that a text holds: an object, a list, or a text that may hold one.
@@ -123,10 +127,17 @@ fn is_delimiter(c: char) -> bool {
 fn masked_part(part: &str, depth: u32) -> String {
     let (server, rest) = split_server(part);
     let pair = rest.split_once('=').filter(|(_, value)| !value.trim_matches('=').is_empty());
-    let Some((head, value)) = pair else { return server.to_owned() + &without_random(rest) };
+    let Some((head, value)) = pair else { return server.to_owned() + &shown_path(rest, depth) };
     let name = head.rsplit('/').next().unwrap_or(head);
     let shown = if is_shown(&decoded(name), &decoded(value), depth) { value } else { MASKED };
-    format!("{server}{}={shown}", without_random(head))
+    format!("{server}{}={shown}", shown_path(head, depth))
+}
+
+/// What is percent-encoded may be a URL as a whole; it is shown decoded where something is masked.
+fn shown_path(path: &str, depth: u32) -> String {
+    let plain = decoded(path);
+    let masked = (plain != path).then(|| masked(&plain, depth - 1)).flatten();
+    masked.unwrap_or_else(|| without_random(path))
 }
 
 /// `https://x.example/a` → `https://x.example`, `/a`.
@@ -154,15 +165,22 @@ fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// Masks words that look random, and of a path only such segments.
+/// Masks words that look random, and of a path such segments, or all where a token begins with a slash.
 fn without_random(text: &str) -> String {
     let is_of_token = |c: char| c.is_ascii_alphanumeric() || "+/=_-$.~%".contains(c);
+    let is_of_name = |c: char| "_-.~%".contains(c);
     let shown = |word: &str| match looks_random(&decoded(word)) {
         true => MASKED.to_owned(),
         false => word.to_owned(),
     };
-    each_run(text, is_of_token, |word| match word.strip_prefix('/') {
-        Some(path) => path.split('/').map(|segment| format!("/{}", shown(segment))).collect(),
+    let shown_path = |path: &str| -> String {
+        path.split('/').map(|segment| format!("/{}", shown(segment))).collect()
+    };
+    each_run(text, is_of_token, |word| match word.strip_prefix('/').map(shown_path) {
+        Some(path) if path == word && !word.contains(is_of_name) && is_jumbled(word) => {
+            format!("/{MASKED}")
+        }
+        Some(path) => path,
         None => shown(word),
     })
 }

@@ -46,7 +46,7 @@ const PARTS: [&str; 40] = [
 ];
 
 /// Words of names that say the same only where they stand alone: `pin` is one, `pine` is none.
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 36] = [
     "key",
     "keys",
     "auth",
@@ -81,6 +81,8 @@ const WORDS: [&str; 34] = [
     "csc",
     "ssn",
     "iban",
+    "pat",
+    "pats",
 ];
 
 /// `country_code` is no secret, and what OAuth calls `code` is one.
@@ -139,6 +141,8 @@ pub(super) fn of_name(name: &str) -> Secret {
     match is_secret(&words) {
         true if is_of_warden() || is_measure(&words) => Secret::Texts,
         true => Secret::All,
+        // Beside what proves it a second factor keeps the user's number.
+        false if words.concat().contains("twofactor") => Secret::Texts,
         false => Secret::Nothing,
     }
 }

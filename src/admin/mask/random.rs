@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 
 use super::MASKED;
+use super::letters::{has_rare_pairs, is_jumbled};
 
 /// Shorter words are no tokens.
-const TOKEN: usize = 16;
+pub(super) const TOKEN: usize = 16;
 /// Shorter parts of a word have to change more often: `i18n` is a name, `5b7e` is none.
 const PIECE: usize = 8;
 const CHANGES: usize = 3;
@@ -16,15 +17,12 @@ const PIECES: usize = 4;
 const CARD: RangeInclusive<usize> = 13..=19;
 
 /// Whether a text may be a token: a long word in which letters and digits take turns, as they do not
-/// in `my-article-2026` and `20261127T102030Z`.
+/// in `my-article-2026` and `20261127T102030Z`, or whose letters are jumbled, and a code in groups.
 pub(super) fn looks_random(word: &str) -> bool {
-    if word.len() < TOKEN {
-        return false;
-    }
-    if is_code(word) {
-        return true;
-    }
-    let is_mixed = |piece: &str| has_digits(piece) && has_letters(piece);
+    is_code(word) || (word.len() >= TOKEN && (is_token(word) || is_uuid(word) || is_jumbled(word)))
+}
+
+fn is_token(word: &str) -> bool {
     let (mut pieces, mut mixed) = (0, 0);
     for piece in word.split(|c: char| !c.is_ascii_alphanumeric()).filter(|piece| !piece.is_empty())
     {
@@ -34,21 +32,32 @@ pub(super) fn looks_random(word: &str) -> bool {
         pieces += 1;
         mixed += usize::from(is_mixed(piece));
     }
-    (mixed >= PIECES && mixed * 2 > pieces) || is_uuid(word)
+    mixed >= PIECES && mixed * 2 > pieces
 }
 
-/// `WKLQ-89GK-N95C-Q5ZW`: groups of one length, of capitals and digits.
+fn is_mixed(piece: &str) -> bool {
+    has_digits(piece) && has_letters(piece)
+}
+
+/// Groups of one length: `WKLQ-89GK-N95C-Q5ZW`, `k3j9-x7q2`, `wqkz-pfhb-xjvn-tgrd`.
 fn is_code(word: &str) -> bool {
-    let of_code = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    let mut groups = word.split('-');
-    let length = groups.next().map_or(0, str::len);
+    let length = word.find('-').unwrap_or(0);
     length >= 4
-        && word.contains('-')
-        && groups.all(|group| group.len() == length)
-        && word.bytes().all(|byte| byte == b'-' || of_code(byte))
-        && has_digits(word)
-        && has_letters(word)
+        && word.bytes().all(|byte| byte == b'-' || byte.is_ascii_alphanumeric())
+        && word.split('-').all(|group| group.len() == length)
+        && has_groups_of_code(word)
+}
+
+/// Small letters are those of words, too: `2026-road-trip-plan`, `this-that`.
+fn has_groups_of_code(word: &str) -> bool {
+    let mixed = word.split('-').filter(|group| is_mixed(group));
+    let is_long = word.len() >= TOKEN;
+    let is_of_capitals = !word.bytes().any(|byte| byte.is_ascii_lowercase());
+    let changes = |group: &str| group.as_bytes().windows(2).filter(|pair| is_change(pair)).count();
+    (is_long && is_of_capitals && has_digits(word) && has_letters(word))
+        || (is_long && !has_digits(word) && has_rare_pairs(word))
+        || (mixed.clone().count() >= 2 && (is_long || mixed.clone().any(|g| changes(g) >= CHANGES)))
 }
 
 /// Whether letters and digits change places too often for a name.

@@ -3,6 +3,8 @@
 use super::*;
 use serde_json::json;
 
+mod tokens;
+
 #[track_caller]
 fn check(value: Value, expected: Value) {
     let mut masked = value;
@@ -76,6 +78,14 @@ fn names_are_secret_by_their_words() {
         "privatekey",
         "sign_in_code",
         "card_number",
+        "github_pat",
+        "pat",
+        "otp_secret",
+        "recovery_codes",
+        "backup_codes",
+        "magic_link",
+        "devise.two_factor_code",
+        "SHIPPING_API_KEY",
     ] {
         check(json!({ name: "x" }), json!({ name: "[masked]" }));
         check(json!({ name: 4_711 }), json!({ name: "[masked]" }));
@@ -108,6 +118,11 @@ fn words_within_words_are_no_secrets() {
         "HTTPStatus",
         "PINEApple",
         "URLs",
+        "path",
+        "pattern",
+        "patch",
+        "SHOPPING_CART_ITEM_IDENTIFIER",
+        "CONFIRMATIONREQUIRED",
     ] {
         check(json!({ name: "x" }), json!({ name: "x" }));
     }
@@ -133,6 +148,22 @@ fn urls_lose_their_secrets_alone() {
         ("/in?next=%2Freset%3Ftoken%3Dabc&a=b", "/in?next=[masked]&a=b"),
         ("/in?next=%2Forders%3Fpage%3D2", "/in?next=%2Forders%3Fpage%3D2"),
         ("/a?ref=Zm9vYmFyMTIzNDU2Nzg5", "/a?ref=[masked]"),
+        (r"https:\/\/ada:pw@x.example\/a", "https://[masked]@x.example/a"),
+        (r"https:\/\/x.example\/a?token=b&c=d", "https://x.example/a?token=[masked]&c=d"),
+        (r"https:\/\/x.example\/orders", r"https:\/\/x.example\/orders"),
+        ("https%3A%2F%2Fada%3Apw%40x.example", "https://[masked]@x.example"),
+        ("to https%3a%2f%2fada%3apw%40x.example now", "to https://[masked]@x.example now"),
+        ("https%253A%252F%252Fada%253Apw%2540x.example", "https://[masked]@x.example"),
+        (
+            "https%3A%2F%2Fx.example%2Fa%3Ftoken%3Db%26c%3Dd",
+            "https://x.example/a?token=[masked]&c=d",
+        ),
+        ("https%3A%2F%2Fada%3Apw%40x.example&page=2", "https://[masked]@x.example&page=2"),
+        ("/in?next=https%3A%2F%2Fx.example%2F%3Ftoken%3Db&a=b", "/in?next=[masked]&a=b"),
+        (
+            "https%3A%2F%2Fx.example%2Forders%3Fpage%3D2",
+            "https%3A%2F%2Fx.example%2Forders%3Fpage%3D2",
+        ),
         ("password=hunter", "password=[masked]"),
         ("/a?t%6Fken=b", "/a?t%6Fken=[masked]"),
         ("2 + 2 = 4, so a=b", "2 + 2 = 4, so a=b"),
@@ -372,6 +403,12 @@ fn a_hostile_text_does_not_take_long() {
         "\\\"",
         "%",
         "%2f",
+        "%25",
+        "%2525 ",
+        "%3A%2F%2F",
+        "\\/",
+        "qZ",
+        "k3j9-",
         ".",
         "+",
         "T1",
