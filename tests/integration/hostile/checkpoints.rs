@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlbypass::{Saved, SessionId, SqliteStore};
 
@@ -12,6 +12,8 @@ use super::{Place, data, insert, new_id, update};
 /// A save brings nine pages of the file and more.
 const BYTES: usize = 32 << 10;
 const BOUND: u64 = 64 << 20;
+/// What a save may take on a busy machine; one that waited for the reader would take its deadline.
+const DELAY: Duration = Duration::from_secs(2);
 
 struct Wal {
     path: PathBuf,
@@ -50,28 +52,34 @@ fn size(path: &PathBuf) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// So many saves by 16 tasks, with a find after every fourth.
-async fn load(store: &SqliteStore, ids: &[SessionId], saves: usize) {
+/// So many saves by 16 tasks, with a find after every fourth. How long the slowest save took.
+async fn load(store: &SqliteStore, ids: &[SessionId], saves: usize) -> Duration {
     let tasks: Vec<_> = ids
         .iter()
         .map(|id| {
             let (store, id, saves) = (store.clone(), id.clone(), saves / ids.len());
             tokio::spawn(async move {
+                let mut slowest = Duration::ZERO;
                 for n in 0..saves {
                     // Another letter in each page: SQLite leaves out those that stay as they were.
                     let letter = char::from(b'a' + (n % 26) as u8);
                     let text = letter.to_string().repeat(BYTES);
+                    let begun = Instant::now();
                     assert_eq!(update(&store, &id, text.clone()).await.unwrap(), Saved::Applied);
+                    slowest = slowest.max(begun.elapsed());
                     if n % 4 == 0 {
                         assert!(data(&store, &id).await.unwrap() == text);
                     }
                 }
+                slowest
             })
         })
         .collect();
+    let mut slowest = Duration::ZERO;
     for task in tasks {
-        task.await.unwrap();
+        slowest = slowest.max(task.await.unwrap());
     }
+    slowest
 }
 
 async fn rows(store: &SqliteStore) -> Vec<SessionId> {
@@ -111,7 +119,9 @@ async fn a_reader_that_holds_the_wal_delays_no_save() {
     };
     assert_eq!(count(&raw), 16);
     let wal = Wal::watch(&place);
-    load(&store, &ids, 2_400).await;
+    let slowest = load(&store, &ids, 2_400).await;
+    println!("the slowest save took {slowest:?}");
+    assert!(slowest < DELAY, "a save took {slowest:?} beside a reader");
     assert!(wal.largest() > BOUND, "{}", wal.largest());
     assert_eq!(count(&raw), 16);
     raw.execute_batch("COMMIT").unwrap();

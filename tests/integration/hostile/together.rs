@@ -15,6 +15,8 @@ use sqlbypass::{
     Update,
 };
 
+use tokio::task::JoinSet;
+
 use super::locks::Lock;
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::sqlite::{Layout, Rails};
@@ -244,12 +246,22 @@ async fn finds_that_are_dropped_cost_the_others_nothing() {
     let place = Place::rails();
     let store = place.open().await;
     let ids: Vec<SessionId> = (0..64).map(|_| new_id()).collect();
-    for id in &ids {
-        insert(&store, id, "one").await.unwrap();
+    for (at, id) in ids.iter().enumerate() {
+        insert(&store, id, at.to_string()).await.unwrap();
     }
     let mut dropped = 0;
     for _ in 0..20 {
-        let others = finds(&store, &ids, 5);
+        // Each has data of its own: an answer to one that left is nobody else's.
+        let mut others = JoinSet::new();
+        for (at, id) in ids.iter().cloned().enumerate() {
+            let store = store.clone();
+            others.spawn(async move {
+                for _ in 0..5 {
+                    assert_eq!(data(&store, &id).await.unwrap(), at.to_string());
+                }
+            });
+        }
+        let others = tokio::time::timeout(Duration::from_secs(20), others.join_all());
         let leaving = async {
             for id in ids.iter().cycle().take(200) {
                 let lookup = Lookup::new(id);
@@ -258,7 +270,7 @@ async fn finds_that_are_dropped_cost_the_others_nothing() {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::join!(others, leaving);
+        tokio::join!(others, leaving).0.expect("a find waits for one that was dropped");
     }
     assert!(dropped > 0, "none of them had to wait");
     assert!(store.touch(&ids[0].private().into(), Timeouts::default()).await.unwrap());

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
+use sqlbypass::Saved;
 
 use super::{GEM, Place, RAILS, data, insert, new_id, start, update};
+use crate::mysql::proxies::failed;
 use crate::promises::load::Traffic;
 use crate::promises::works;
-use crate::servers::MariaDb;
+use crate::servers::proxy::{Answer, Mode};
+use crate::servers::{MariaDb, Proxy};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_does_not_fit_is_told_at_open() {
@@ -120,4 +123,33 @@ async fn statements_that_are_forgotten_are_prepared_again() {
     place.run("SET GLOBAL max_prepared_stmt_count = 16382").await;
     works(&other, &id).await;
     assert_eq!(data(&other, &id).await.unwrap(), "changed");
+}
+
+/// A server that does not know a statement which it has prepared on that connection: it is prepared
+/// again there, and the change is made, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_the_server_does_not_know_is_prepared_again() {
+    const PREPARE: u8 = 0x16;
+    const EXECUTE: u8 = 0x17;
+    if !MariaDb::available() {
+        return;
+    }
+    let (server, place) = (MariaDb::shared(), Place::shared().await);
+    let proxy = Proxy::start(server.port()).await;
+    let url = |name: &str| server.url_through(proxy.port(), name);
+    let store = place.builder(url).max_connections(1).open().await.unwrap();
+    let id = new_id();
+    insert(&store, &id, "one").await.unwrap();
+    update(&store, &id, "two").await.unwrap();
+    let connections = proxy.connections();
+    // The second that was prepared is the update's; then follow no flags and a count of one.
+    let to = vec![EXECUTE, 2, 0, 0, 0, 0, 1, 0, 0, 0];
+    let instead = Some(b"\x01\0\0\0\x0e".to_vec());
+    proxy.set(Mode::Answer(Answer { to, instead, with: failed(1243) }));
+    proxy.take_turns();
+    assert_eq!(update(&store, &id, "three").await.unwrap(), Saved::Applied);
+    let commands: Vec<u8> = proxy.take_turns().into_iter().map(|[.., command]| command).collect();
+    assert!(commands.contains(&PREPARE), "it was known: {commands:x?}");
+    assert_eq!(proxy.connections(), connections, "it was left for another connection");
+    assert_eq!(data(&store, &id).await.unwrap(), "three");
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlbypass::{Error, PostgresBuilder, PostgresStore, Store, TargetSessionAttrs};
 
+use super::pooler::is_clean;
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
 use crate::servers::proxy::Mode;
@@ -248,6 +249,8 @@ async fn a_pooler_is_found_out() {
             assert_eq!(data(store, &id).await.unwrap(), "two");
         }
     }
+    // Names that differ, as those of one process do, would serve here all the same.
+    is_clean(&url).await;
 }
 
 /// After `close` the store says that it is closed.

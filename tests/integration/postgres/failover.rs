@@ -22,10 +22,13 @@ fn both(place: &Place, cluster: &Cluster) -> PostgresBuilder {
     place.builder(&format!("{url}?target_session_attrs=read-write")).deadline(DEADLINE)
 }
 
-/// Writers that each count up in a session of their own and remember what was acknowledged.
+/// Writers that each count up in a session of their own, begin others, and remember what was
+/// acknowledged.
 struct Writers {
     ids: Vec<SessionId>,
     acknowledged: Vec<AtomicUsize>,
+    /// Nobody writes to these again: what is lost of them is missed, though writes go on.
+    begun: std::sync::Mutex<Vec<SessionId>>,
     /// When the last acknowledgement came.
     last: std::sync::Mutex<Instant>,
     stop: AtomicBool,
@@ -36,6 +39,7 @@ impl Writers {
         let writers = Arc::new(Self {
             ids: (0..WRITERS).map(|_| new_id()).collect(),
             acknowledged: (0..WRITERS).map(|_| AtomicUsize::new(0)).collect(),
+            begun: std::sync::Mutex::default(),
             last: std::sync::Mutex::new(Instant::now()),
             stop: AtomicBool::new(false),
         });
@@ -63,6 +67,11 @@ impl Writers {
                 }
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
+            let id = new_id();
+            if let Ok(saved) = insert(store, &id, "begun").await {
+                assert_eq!(saved, Saved::Applied);
+                self.begun.lock().unwrap().push(id);
+            }
         }
     }
 
@@ -89,6 +98,12 @@ impl Writers {
             let acknowledged = self.acknowledged[at].load(Ordering::Relaxed);
             assert!(found >= acknowledged, "{acknowledged} was acknowledged, {found} is there");
         }
+        let begun = std::mem::take(&mut *self.begun.lock().unwrap());
+        let mut lost = 0;
+        for id in &begun {
+            lost += usize::from(data(store, id).await.is_none());
+        }
+        assert_eq!(lost, 0, "of {} that were begun and acknowledged are lost", begun.len());
     }
 }
 
@@ -173,6 +188,15 @@ async fn a_demoted_primary_is_left() {
         task.await.unwrap();
     }
     writers.all_are_there(&store).await;
+    // Connections that are younger are not left. The saves are so large that each has one of its own.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let large = (0..4 * WRITERS).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { insert(&store, &new_id(), &"x".repeat(20_000)).await })
+    });
+    for insert in large.collect::<Vec<_>>() {
+        assert_eq!(insert.await.unwrap().unwrap(), Saved::Applied);
+    }
 }
 
 /// A primary that hears and does not answer: one at a time, as on a quiet night, so that each

@@ -79,7 +79,7 @@ async fn leave_half_way(store: &PostgresStore, id: &SessionId) {
 }
 
 /// What the server's connection has, by questions that set nothing.
-async fn is_clean(url: &str) {
+pub(super) async fn is_clean(url: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     for (sql, expected) in [
