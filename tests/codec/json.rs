@@ -335,6 +335,48 @@ fn many_keys_take_time_in_proportion() {
     assert!(started.seconds() < 20.0, "{}", started.seconds());
 }
 
+/// Up to 32 keys are compared one by one, more are found in an index: the last of equal ones counts, in the
+/// place of the first.
+#[test]
+fn of_equal_keys_the_last_counts_in_the_place_of_the_first() {
+    for names in [1, 5, 16, 31, 32, 33, 40, 500] {
+        // Each name twice, in another order the second time; one is long, and one has an escape.
+        let name = |n: usize| match n {
+            0 => "k".repeat(10_000),
+            3 => "caf\\u00e9".to_owned(),
+            n => format!("key{n}"),
+        };
+        let first = (0..names).map(|n| (n, n));
+        let pairs: Vec<_> = first.chain((0..names).rev().map(|n| (n, 1_000 + n))).collect();
+        let list: Vec<_> = pairs.iter().map(|(n, v)| format!("\"{}\":{v}", name(*n))).collect();
+        let document = open(&format!("{{\"value\":{{{}}}}}", list.join(","))).unwrap();
+        let keys: Vec<_> = (0..names).map(|n| name(n).replace("\\u00e9", "\u{e9}")).collect();
+        assert_eq!(document.keys(), keys, "{names}");
+        for (n, key) in keys.iter().enumerate() {
+            let value: usize = document.get(key).unwrap().unwrap().deserialize().unwrap();
+            assert_eq!(value, 1_000 + n, "{names}: {n}");
+        }
+        assert!(document.get("none").unwrap().is_none());
+        // Without the second of each the same is found.
+        let half = format!("{{\"value\":{{{}}}}}", list[..names].join(","));
+        let document = open(&half).unwrap();
+        assert_eq!(document.keys(), keys);
+        for (n, key) in keys.iter().enumerate() {
+            let value: usize = document.get(key).unwrap().unwrap().deserialize().unwrap();
+            assert_eq!(value, n, "{names}");
+        }
+    }
+}
+
+#[test]
+fn control_characters_are_written_as_ruby_writes_them() {
+    let text = Value::from("\u{8}\t\n\u{c}\r\u{0}\u{1f}\u{7f}\"\\/");
+    assert_eq!(
+        write(&text).unwrap(),
+        "{\"value\":\"\\b\\t\\n\\f\\r\\u0000\\u001f\u{7f}\\\"\\\\/\"}"
+    );
+}
+
 /// Documents, most of them legal, with what people and attackers do to them.
 fn odd_text(random: &mut Random) -> String {
     const PARTS: &[&str] = &[
