@@ -143,7 +143,7 @@ async fn a_statement_that_the_server_does_not_know_is_prepared_again() {
     update(&store, &id, "two").await.unwrap();
     let connections = proxy.connections();
     // Which number it has is the server's; then follow no flags and a count of one.
-    for number in 1..=8 {
+    for number in 1..=64 {
         let to = vec![EXECUTE, number, 0, 0, 0, 0, 1, 0, 0, 0];
         let instead = Some(b"\x01\0\0\0\x0e".to_vec());
         proxy.set(Mode::Answer(Answer { to, instead, with: failed(1243) }));
@@ -157,5 +157,5 @@ async fn a_statement_that_the_server_does_not_know_is_prepared_again() {
             return;
         }
     }
-    panic!("the update has no number up to 8");
+    panic!("the update has no number up to 64");
 }
