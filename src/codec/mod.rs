@@ -25,7 +25,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use content::Content;
-pub(crate) use convert::{Conversion, check_bare, plain};
+#[cfg(feature = "encryption")]
+pub(crate) use convert::check_bare;
+pub(crate) use convert::{Conversion, plain};
 pub use custom::Custom;
 #[cfg(feature = "encryption")]
 pub(crate) use encrypted::Recryption;

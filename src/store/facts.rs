@@ -31,16 +31,19 @@ pub(super) fn facts(rows: impl IntoIterator<Item = Fact>) -> Facts {
 }
 
 /// The columns that no INSERT of a session names and the database does not fill, other than its key.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) fn unfilled(facts: &Facts) -> impl Iterator<Item = &str> {
     facts.settings.iter().filter(|(name, _)| name == "unfilled").map(|(_, column)| column.as_str())
 }
 
 /// What the cure of such a column goes by.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(super) fn unfilled_cure(column: &str) -> String {
     format!("unfilled {column}")
 }
 
 /// Whether an INSERT of a session, Rails' or ours, names this column.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
 pub(super) fn is_of_sessions(table: &Table, column: &str) -> bool {
     [table.session_id(), table.data(), "created_at", "updated_at", "expires_at"]
         .iter()
