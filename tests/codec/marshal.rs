@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use sqlbypass::{Changes, Codec, Error, Marshal, Object, Serializer, Value};
 
-use super::fixtures::{base64, comparable, dump, name, rows, unhex};
+use super::fixtures::{base64, comparable, dump, name, rows, unbase64, unhex};
 use super::support::Stopwatch;
 
 fn describe(bytes: &[u8]) -> Result<Json, Error> {
@@ -14,7 +14,7 @@ fn describe(bytes: &[u8]) -> Result<Json, Error> {
 /// The bytes that a description stands for.
 fn compose(description: &Json) -> Result<Vec<u8>, Error> {
     let text = Serializer::Marshal.from_json(&description.to_string(), true)?;
-    Ok(Object::from_dump(super::fixtures::unbase64(&text))?.dump().to_vec())
+    Ok(Object::from_dump(unbase64(&text))?.dump().to_vec())
 }
 
 /// Carries a dump through a session: set beside other keys, stored, opened, taken out again.
@@ -284,6 +284,43 @@ fn nesting_and_bombs_are_harmless() {
         });
         assert!(used.bytes_max < 2048, "{claim}: {}", used.bytes_max);
     }
+}
+
+/// A session's hash may have instance variables of its own and a default, as any object of Ruby's.
+#[test]
+fn what_a_sessions_hash_has_beside_its_pairs_stays() {
+    // {"a" => 1} with the variable @x = 2; with the default 3; with both.
+    let pair = b"I\"\x06a\x06:\x06ETi\x06";
+    let variables = b"\x06:\x07@xi\x07";
+    let plain = [b"{\x06".as_slice(), pair].concat();
+    let with_variable = [b"I".as_slice(), &plain, variables].concat();
+    let with_default = [b"}\x06".as_slice(), pair, b"i\x08"].concat();
+    let with_both = [b"I".as_slice(), &with_default, variables].concat();
+    for hash in [plain, with_variable, with_default, with_both] {
+        let dump = [b"\x04\x08".as_slice(), &hash].concat();
+        let document = Marshal.open(Some(base64(&dump).into())).unwrap();
+        assert_eq!(document.keys(), ["a"]);
+        assert_eq!(document.get("a").unwrap().unwrap().deserialize::<i64>().unwrap(), 1);
+        assert_eq!(document.encode(&Changes::new()).unwrap(), base64(&dump));
+        // A key is changed, and another comes: the rest is as it was.
+        let mut changes = Changes::new();
+        changes.set("a", 5.into());
+        let changed = document.encode(&changes).unwrap();
+        let expected = String::from_utf8_lossy(&dump).replacen("i\u{6}", "i\u{a}", 1);
+        assert_eq!(unbase64(&changed), expected.as_bytes(), "{}", dump.escape_ascii());
+        let mut changes = Changes::new();
+        changes.set("b", 4.into());
+        let more = document.encode(&changes).unwrap();
+        let document = Marshal.open(Some(more.clone())).unwrap();
+        assert_eq!(document.keys(), ["a", "b"]);
+        assert_eq!(document.get("b").unwrap().unwrap().deserialize::<i64>().unwrap(), 4);
+        let mut changes = Changes::new();
+        changes.remove("b");
+        assert_eq!(unbase64(&document.encode(&changes).unwrap()), dump);
+    }
+    let list = base64(b"\x04\x08[\x06i\x06");
+    let error = Marshal.open(Some(list.into())).err().unwrap().to_string();
+    assert!(error.contains("at byte 2") && error.contains("a hash"), "{error}");
 }
 
 #[test]
