@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::codec::{Codec, Document, envelope};
+use crate::codec::{Codec, Document, check_bare, envelope};
 use crate::error::{Error, Result};
 use crate::id::StoredId;
 use crate::record::{Filter, Owner, Row, RowKey, Scan};
@@ -362,7 +362,8 @@ pub(super) fn wait(tries: u32) -> Duration {
     WAIT * 2_u32.pow(tries)
 }
 
-/// Opens the data of the row with this id.
+/// Opens the data of the row with this id. What a serializer takes for an empty session because another one
+/// has written it is an error: nobody's session is overlooked for it.
 pub(super) fn open(
     codec: &dyn Codec,
     stored_id: &str,
@@ -374,10 +375,12 @@ pub(super) fn open(
         let problem = format!("it is encrypted with the key {key}");
         return Err(Error::decode(codec.name(), Some(0), problem).advice("give the keys"));
     }
-    match StoredId::parse(stored_id.as_bytes()) {
-        Some(id) => codec.open_row(&id.private(), data),
-        None => codec.open(data),
-    }
+    let document = match StoredId::parse(stored_id.as_bytes()) {
+        Some(id) => codec.open_row(&id.private(), data.clone()),
+        None => codec.open(data.clone()),
+    }?;
+    data.map_or(Ok(()), |data| check_bare(&*document, data))?;
+    Ok(document)
 }
 
 #[cfg(test)]

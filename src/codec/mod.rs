@@ -25,9 +25,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use content::Content;
-#[cfg(feature = "encryption")]
-pub(crate) use convert::check_bare;
-pub(crate) use convert::{Conversion, plain};
+pub(crate) use convert::{Conversion, check_bare, plain};
 pub use custom::Custom;
 #[cfg(feature = "encryption")]
 pub(crate) use encrypted::Recryption;

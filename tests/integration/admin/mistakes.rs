@@ -18,6 +18,8 @@ crate::admin::everywhere!(
     what_holds_no_sessions_is_left_alone,
     odd_ids_among_sessions_are_no_reason_to_refuse,
     the_command_that_adds_a_column_is_named,
+    a_forgotten_serializer_hides_nobodys_sessions,
+    what_cannot_be_read_may_be_another_of_the_users
 );
 
 const COLUMN: &str = "--user-column user_id";
@@ -372,4 +374,52 @@ async fn the_command_that_adds_a_column_is_named(place: Place) {
         let command = "sqlbypass create --add-user-column --user-column user_id --print";
         assert!(told.contains(command) && !told.contains("AnyBuilder"), "{told}");
     }
+}
+
+/// Plain objects are no sessions of Rails' `hybrid`, which would read them as empty.
+async fn a_forgotten_serializer_hides_nobodys_sessions(place: Place) {
+    place.store().await.close().await.unwrap();
+    let (plain, empty) = (r#"{"login":3}"#, r#"{"value":{}}"#);
+    place
+        .put(&[
+            (private(), plain, OLD, OLD),
+            (private(), plain, OLD, OLD),
+            (private(), empty, OLD, OLD),
+        ])
+        .await;
+    let revoke = "revoke --user 3 --all --user-key login";
+    let report = place.json_of(1, revoke).await;
+    assert_eq!((&report["revoked"], &report["unreadable"]), (&0.into(), &2.into()), "{report}");
+    let told = said(&place.run("doctor").await);
+    assert!(told.contains("2 rows cannot be decoded as hybrid") && told.contains("null"), "{told}");
+    let list = said(&place.run("list --user-key login").await);
+    assert_eq!(list.lines().filter(|line| line.ends_with('?')).count(), 2, "{list}");
+    let report = place.json(&format!("{revoke} --serializer null")).await;
+    assert_eq!((&report["revoked"], &report["unreadable"]), (&2.into(), &0.into()), "{report}");
+    assert_eq!(place.count("1 = 1").await, 1);
+}
+
+async fn what_cannot_be_read_may_be_another_of_the_users(place: Place) {
+    place.store().await.close().await.unwrap();
+    let ada = logged_in("user", 42);
+    place.put(&[(private(), &ada, OLD, OLD), (private(), "broken", OLD, OLD)]).await;
+    let report = place.json_of(1, "revoke --user 42").await;
+    assert_eq!((&report["revoked"], &report["unreadable"]), (&1.into(), &1.into()), "{report}");
+    assert_eq!(place.count("data = 'broken'").await, 1);
+}
+
+/// A name may hold whatever a visitor has typed.
+#[tokio::test]
+async fn names_of_users_move_no_cursor() {
+    let place = Place::sqlite().await.unwrap();
+    place.store().await.close().await.unwrap();
+    let data = r#"{"value":{"login":"eve\\n  4711 admin\\u001b[2J\\u0007"}}"#.replace("\\\\", "\\");
+    place.put(&[(private(), &data, OLD, OLD)]).await;
+    let output = place.run("list --user-key login").await;
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told.lines().count(), 2, "{told:?}");
+    assert!(
+        told.contains("eve\\n") && !told.contains('\u{1b}') && !told.contains('\u{7}'),
+        "{told:?}"
+    );
 }

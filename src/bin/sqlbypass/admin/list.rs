@@ -183,7 +183,7 @@ impl Line {
 
     fn text(&self) -> String {
         let nobody = if self.unreadable { "?" } else { "-" };
-        let user = self.user.as_deref().unwrap_or(nobody);
+        let user = self.user.as_deref().map_or_else(|| nobody.to_owned(), printable);
         let mark = if self.secured { "" } else { "  (id stored raw)" };
         format!(
             "{:>10}  {:<20}  {:<20}  {:>8}  {user}{mark}",
@@ -205,4 +205,13 @@ impl Line {
             "unreadable": self.unreadable,
         })
     }
+}
+
+/// A name without what would move a terminal's cursor, or begin another line.
+fn printable(name: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    name.chars().map(shown).collect()
 }

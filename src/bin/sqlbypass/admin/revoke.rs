@@ -119,23 +119,27 @@ async fn revoke(
     user: &UserOptions,
     watcher: &mut Watcher,
 ) -> Result<RevokeReport, Failure> {
-    let which = match options.which.revoke() {
-        Some(which) => which,
+    let (which, unreadable) = match options.which.revoke() {
+        Some(which) => (which, 0),
         None => match only(store, options, user, watcher).await? {
-            Ok(which) => which,
+            Ok(found) => found,
             Err(report) => return Ok(report),
         },
     };
-    Ok(admin::revoke(store, &options.user, &which, user, watcher.watch()).await?)
+    let mut report = admin::revoke(store, &options.user, &which, user, watcher.watch()).await?;
+    // What cannot be read may be another session of this user's.
+    report.unreadable = report.unreadable.max(unreadable);
+    Ok(report)
 }
 
-/// The user's only session; a report where there is none, or where the search was stopped.
+/// The user's only session, and how many rows cannot be read that may be others; a report where there is
+/// none, or where the search was stopped.
 async fn only(
     store: &AnyStore,
     options: &Options,
     user: &UserOptions,
     watcher: &mut Watcher,
-) -> Result<Result<Revoke, RevokeReport>, Failure> {
+) -> Result<Result<(Revoke, u64), RevokeReport>, Failure> {
     let found = admin::sessions_of(store, &options.user, user, watcher.watch()).await?;
     if found.ended != Ended::Done || found.sessions.is_empty() {
         let mut report = RevokeReport::default();
@@ -145,7 +149,7 @@ async fn only(
     }
     let rows: Vec<String> = found.sessions.iter().map(|found| found.row.to_string()).collect();
     match &*rows {
-        [row] => Ok(Ok(Revoke::One(row.as_str().into()))),
+        [row] => Ok(Ok((Revoke::One(row.as_str().into()), found.unreadable))),
         rows => Err(Failure::Usage(format!(
             "the user has {} sessions: say --all, or --row and one of {}{}",
             rows.len(),
