@@ -134,7 +134,9 @@ async fn a_statement_that_the_server_does_not_know_is_prepared_again() {
     if !MariaDb::available() {
         return;
     }
-    let (server, place) = (MariaDb::shared(), Place::shared().await);
+    // One of its own: statements are numbered through all of a server's connections.
+    let server = start(&[]);
+    let place = Place::on(&server, RAILS).await;
     let proxy = Proxy::start(server.port()).await;
     let url = |name: &str| server.url_through(proxy.port(), name);
     let store = place.builder(url).max_connections(1).open().await.unwrap();
