@@ -14,7 +14,7 @@ struct Busy {
 struct Busily(Arc<Busy>);
 
 #[derive(Clone)]
-struct Op(u64);
+pub(super) struct Op(pub(super) u64);
 
 impl Ask for Op {
     type Class = ();

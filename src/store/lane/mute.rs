@@ -1,32 +1,10 @@
 //! Answers that do not come, and connections that are shared out.
 
+use super::late::Op;
 use super::*;
 
 /// Sends batches and hears no more of them; a single operation is answered at once.
 struct Mute<const WRITES: bool>;
-
-#[derive(Clone)]
-struct Op(u64);
-
-impl Ask for Op {
-    type Class = ();
-
-    fn class(&self) -> Option<()> {
-        Some(())
-    }
-
-    fn keys(&self) -> Keys {
-        Keys::new(self.0, None)
-    }
-
-    fn bytes(&self) -> usize {
-        1
-    }
-
-    fn same(&self, _: &Self) -> bool {
-        false
-    }
-}
 
 impl<const WRITES: bool> Work for Mute<WRITES> {
     type Ask = Op;
