@@ -159,7 +159,7 @@ impl Sealing<'_> {
                 Some(row) => codec.open_row(row, data),
                 None => codec.open(data),
             };
-            check_bare(&*opened?, stored.clone())
+            check_bare(codec, &*opened?, stored.clone())
         };
         match self.reads {
             Some(codec) => opens(codec),

@@ -379,13 +379,27 @@ pub(super) fn open(
         Some(id) => codec.open_row(&id.private(), data.clone()),
         None => codec.open(data.clone()),
     }?;
-    data.map_or(Ok(()), |data| check_bare(&*document, data))?;
+    data.map_or(Ok(()), |data| check_bare(codec, &*document, data))?;
     Ok(document)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_rails_serializers_of_json_overlook_a_bare_object() {
+        use crate::codec::{Custom, Serializer};
+
+        let stored = || Some(Bytes::from_static(br#"{"version":1,"session":{}}"#));
+        let own = Custom::new("own", |_| Ok(Default::default()), |_| Ok(Vec::new()));
+        assert!(open(&own, "a", stored()).is_ok_and(|document| document.keys().is_empty()));
+        let null = open(&Serializer::Null, "a", stored()).map(|document| document.keys().len());
+        assert_eq!(null.ok(), Some(2));
+        for serializer in [Serializer::Json, Serializer::Hybrid] {
+            assert!(open(&serializer, "a", stored()).is_err_and(|error| error.is_decode()));
+        }
+    }
 
     fn row(key: RowKey, id: &str) -> Row {
         let (data, created_at, updated_at) = (None, None, None);

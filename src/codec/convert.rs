@@ -72,14 +72,16 @@ pub(crate) fn plain(document: &dyn Document) -> Result<serde_json::Value> {
 /// no reason to throw away what it holds.
 fn wrapped(text: Bytes) -> Result<Box<dyn Document>> {
     let document = Json.open(Some(text.clone()))?;
-    check_bare(&*document, text)?;
+    check_bare(&Json, &*document, text)?;
     Ok(document)
 }
 
-/// Refuses what was read as an empty session and is an object that holds something all the same.
-pub(crate) fn check_bare(document: &dyn Document, text: Bytes) -> Result<()> {
+/// Refuses what Rails' serializers of JSON have read as an empty session and is an object that holds
+/// something all the same. A codec of somebody's own may have its reasons.
+pub(crate) fn check_bare(codec: &dyn Codec, document: &dyn Document, text: Bytes) -> Result<()> {
+    let is_wrapped = matches!(codec.name(), "json" | "hybrid");
     let holds = |bare: Box<dyn Document>| bare.keys().iter().any(|key| *key != "value");
-    if !document.keys().is_empty() || !Null.open(Some(text)).is_ok_and(holds) {
+    if !is_wrapped || !document.keys().is_empty() || !Null.open(Some(text)).is_ok_and(holds) {
         return Ok(());
     }
     Err(Error::decode("json", None, "it is an object without the key \"value\"")

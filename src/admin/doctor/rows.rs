@@ -205,9 +205,7 @@ impl Tally {
             self.users.tell(column, found);
         }
     }
-}
 
-impl Tally {
     fn tell_twins(&self, facts: &Facts, found: &mut Findings) {
         if self.twins.count == 0 {
             return;

@@ -52,6 +52,11 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Whether a URL names a file of SQLite's.
+pub(crate) fn is_sqlite(url: &str) -> bool {
+    ["sqlite:", "sqlite3:"].iter().any(|scheme| url.trim().starts_with(scheme))
+}
+
 impl Database {
     /// The table by its names.
     pub(super) fn table(&self) -> Result<Table, Failure> {
@@ -79,7 +84,7 @@ impl Database {
 
     /// Whether there is one writer at a time.
     pub(super) fn is_sqlite(&self) -> bool {
-        ["sqlite:", "sqlite3:"].iter().any(|scheme| self.database.trim().starts_with(scheme))
+        is_sqlite(&self.database)
     }
 
     /// Settings for a store.

@@ -19,4 +19,4 @@ pub(crate) mod trim;
 pub(crate) mod upgrade;
 mod users;
 
-pub(crate) use self::database::Format;
+pub(crate) use self::database::{Format, is_sqlite};

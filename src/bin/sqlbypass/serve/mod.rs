@@ -16,6 +16,7 @@ use sqlbypass::{
     AnyStore, Codec, CookieOptions, Error, Result, Serializer, SessionLayer, SessionManager,
 };
 
+use crate::admin::is_sqlite;
 use crate::failure::Failure;
 use crate::keys::KeyOptions;
 use crate::signals::Signals;
@@ -86,7 +87,7 @@ async fn serve(options: Options, codec: Arc<dyn Codec>) -> Result<(), Failure> {
 
 /// Opens the database and makes what is missing, unless a SQLite URL names a mode of its own.
 async fn open(url: &str) -> Result<AnyStore, Failure> {
-    let is_file = ["sqlite:", "sqlite3:"].iter().any(|scheme| url.trim().starts_with(scheme));
+    let is_file = is_sqlite(url);
     // A server's URL holds a password.
     let shown = if is_file { format!(" {url}") } else { String::new() };
     let told =
