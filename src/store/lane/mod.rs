@@ -17,6 +17,8 @@ mod late;
 mod mute;
 mod runner;
 #[cfg(test)]
+mod runner_tests;
+#[cfg(test)]
 mod simulation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
