@@ -145,8 +145,48 @@ fn keys_are_found_however_they_are_written() {
     // A key that is neither stays, unseen. {1 => 1, "k" => 2}
     let odd = open(&unhex("04087b07690669064922066b063a0645546907"));
     assert_eq!(odd.keys(), ["k"]);
+    assert!(odd.get("").unwrap().is_none());
+    assert_eq!(all(&*Marshal.open(Some(odd.encode(&set("", 3)).unwrap())).unwrap()).len(), 2);
     let spliced = odd.encode(&set("k", 3)).unwrap();
     assert_eq!(unbase64(&spliced), unhex("04087b07690669064922066b063a0645546908"));
+}
+
+/// Beyond a few, keys are found in an order of their own.
+#[test]
+fn each_of_many_keys_is_found_changed_and_dropped() {
+    // Neither as they sort nor the other way round; two of them twice, where the last counts.
+    let names: Vec<String> = (0..45).map(|n| format!("k{:02}", n * 17 % 45 * 2)).collect();
+    let pair = |name: &str, n: u8| [b"\"\x08", name.as_bytes(), &[b'i', n + 5]].concat();
+    let twice = [pair(&names[9], 99), pair(&names[40], 98)].concat();
+    let pairs: Vec<u8> =
+        names.iter().zip(1..).flat_map(|(name, n): (_, u8)| pair(name, n)).collect();
+    let document = open(&[b"\x04\x08{\x34".as_slice(), &pairs, &twice].concat());
+    let value = |n: usize| match n {
+        9 => 99,
+        40 => 98,
+        n => n as i64 + 1,
+    };
+    assert_eq!(document.keys(), names);
+    for absent in ["", "k", "k01", "k45", "k89", "k9", "l"] {
+        assert!(document.get(absent).unwrap().is_none(), "{absent}");
+        let more = Marshal.open(Some(document.encode(&set(absent, 1)).unwrap())).unwrap();
+        assert_eq!(more.keys().len(), names.len() + 1, "{absent}");
+    }
+    for (n, name) in names.iter().enumerate() {
+        assert_eq!(get::<i64>(&*document, name), value(n), "{name}");
+        let changed = Marshal.open(Some(document.encode(&set(name, -1)).unwrap())).unwrap();
+        let mut removal = Changes::new();
+        removal.remove(name);
+        let dropped = Marshal.open(Some(document.encode(&removal).unwrap())).unwrap();
+        assert_eq!(changed.keys(), names);
+        assert_eq!(dropped.keys().len(), names.len() - 1);
+        for (m, other) in names.iter().enumerate() {
+            let expected = if m == n { -1 } else { value(m) };
+            assert_eq!(get::<i64>(&*changed, other), expected, "{other}, with {name} changed");
+            let there = dropped.get(other).unwrap().map(|value| value.deserialize().unwrap());
+            assert_eq!(there, (m != n).then_some(value(m)), "{other}, with {name} dropped");
+        }
+    }
 }
 
 #[test]
