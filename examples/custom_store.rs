@@ -80,6 +80,7 @@ impl Row {
 impl Table {
     fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        File::open(folder.join(".."))?.sync_all()?; // Its own name is in the folder above.
         let mut table = Self { folder: folder.to_owned(), rows: BTreeMap::new(), last_key: 0 };
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
@@ -108,9 +109,7 @@ impl Table {
 
     /// Names are durable when their folder is; until then nobody knows.
     fn sync(&self) -> Result<()> {
-        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        synced
-            .map_err(|error| Error::unknown_outcome("writing a session", error.kind().to_string()))
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(half_written)
     }
 
     fn key_of(&self, id: &str) -> Option<u64> {
@@ -169,12 +168,17 @@ impl Table {
         let ids = [Some(lookup.private.into()), lookup.legacy.map(StoredId::from)];
         let keys = ids.iter().flatten().filter_map(|id| self.key_of(id.as_str()));
         let keys: Vec<u64> = keys.collect();
-        for key in &keys {
-            fs::remove_file(self.folder.join(key.to_string())).map_err(not_written)?;
+        for (nth, key) in keys.iter().enumerate() {
+            let told = if nth == 0 { not_written } else { half_written };
+            fs::remove_file(self.folder.join(key.to_string())).map_err(told)?;
             self.rows.remove(key);
         }
         self.sync().map(|()| !keys.is_empty())
     }
+}
+
+fn half_written(error: io::Error) -> Error {
+    Error::unknown_outcome("writing a session", error.kind().to_string())
 }
 
 /// Of the system's error only its kind is told: its text may name what it should not.
@@ -188,10 +192,8 @@ fn not_written(error: io::Error) -> Error {
 impl FileStore {
     /// Opens a folder, which is made where it is missing.
     fn open(folder: &Path) -> Result<Self> {
-        let table = Table::open(folder);
-        let table =
-            table.map_err(|error| Error::unavailable("opening a store", error.to_string()))?;
-        Ok(Self(Arc::new(Mutex::new(table))))
+        let closed = |error: io::Error| Error::unavailable("opening a store", error.to_string());
+        Ok(Self(Arc::new(Mutex::new(Table::open(folder).map_err(closed)?))))
     }
 
     /// Memory and file agree after each step, so a panic elsewhere spoils nothing.
@@ -253,7 +255,6 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The proof.
 #[cfg(test)]
 mod tests {
     use sqlbypass::conformance::{Fixture, RawRow};

@@ -375,6 +375,36 @@ fn what_a_sessions_hash_has_beside_its_pairs_stays() {
     assert!(error.contains("at byte 2") && error.contains("a hash"), "{error}");
 }
 
+/// Ruby's own fractions have no common divisor; 2000/6 is 1000/3 all the same.
+#[test]
+fn a_fraction_is_described_in_lowest_terms() {
+    let ruby =
+        rows("values.jsonl").into_iter().find(|row| name(row) == "time_utc_subnano").unwrap();
+    let reduced = ruby["hex"].as_str().unwrap();
+    let other = reduced.replace("6902e803", "6902d007").replace("6908", "690b");
+    assert_ne!(reduced, other);
+    let described = describe(&unhex(&other)).unwrap();
+    assert_eq!(described["subnsec"], "1/3");
+    assert_eq!(described, describe(&unhex(reduced)).unwrap());
+}
+
+/// A key is described as a value is, with its class and its variables.
+#[test]
+fn a_key_has_its_class_and_variables() {
+    let plain = b"I\"\x06k\x06:\x06ET".as_slice();
+    let of_class = b"IC:\x0aMyStr\"\x06k\x06:\x06ET".as_slice();
+    let with_variable = b"I\"\x06k\x07:\x06ET:\x07@xi\x06".as_slice();
+    let mut described = Vec::new();
+    for key in [plain, of_class, with_variable] {
+        let value = describe(&[b"\x04\x08", key].concat()).unwrap();
+        let hash = describe(&[b"\x04\x08{\x06", key, b"i\x06"].concat()).unwrap();
+        assert_eq!(hash["v"][0][0], value);
+        described.push(value);
+    }
+    assert_eq!(described[1]["class"], "MyStr", "{described:?}");
+    assert_ne!(described[2], described[0]);
+}
+
 #[test]
 fn errors_name_format_and_offset() {
     let stored = base64(&unhex("04087b064922066106"));

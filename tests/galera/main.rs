@@ -31,6 +31,8 @@ const NODES: usize = 3;
 const SESSIONS: usize = 40;
 const WRITERS: usize = 16;
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Less than passes after the node's death.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What the writers were told; every key stands in one of the three.
 #[derive(Default)]
@@ -38,7 +40,7 @@ struct Ledger {
     acknowledged: BTreeSet<(usize, String)>,
     refused: BTreeSet<(usize, String)>,
     unknown: BTreeSet<(usize, String)>,
-    /// The longest that a writer waited between two acknowledgements.
+    /// The longest that a writer waited between two acknowledgements, or for one at the end.
     gap: Duration,
 }
 
@@ -96,6 +98,7 @@ fn writer(
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        ledger.gap = ledger.gap.max(last.elapsed());
         ledger
     })
 }
@@ -195,6 +198,7 @@ async fn the_ledger_is_exact_when_a_node_dies() {
         let count = ledger.acknowledged.iter().filter(|(_, key)| key.starts_with(&of_node)).count();
         assert!(count > 0, "the writers of node {node} wrote nothing");
     }
+    assert!(ledger.gap < PATIENCE, "a writer waited {:?} for the next node", ledger.gap);
     assert_ne!((failures.as_str(), aborts.as_str()), ("0", "0"), "nothing has conflicted");
 
     conflicts_are_not_applied(&cluster).await;

@@ -31,12 +31,15 @@ pub(crate) type Shared = Arc<Mutex<Entry>>;
 pub(crate) struct Book {
     begun: Instant,
     values: AtomicU64,
+    /// Changes of which a store said that their outcome is unknown.
+    unknown: AtomicU64,
     sessions: Mutex<Vec<Shared>>,
 }
 
 impl Book {
     pub(crate) fn new() -> Self {
-        Self { begun: Instant::now(), values: AtomicU64::new(0), sessions: Mutex::default() }
+        let (values, unknown) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { begun: Instant::now(), values, unknown, sessions: Mutex::default() }
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -46,6 +49,11 @@ impl Book {
     /// A value that nobody has written yet.
     pub(crate) fn value(&self) -> u64 {
         self.values.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a fault has met a change that was under way.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.unknown.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn add(&self, entry: Shared) {
@@ -110,7 +118,10 @@ impl<T> Told<T> {
             None => Some(asked.await),
         };
         let answer = match answer {
-            Some(answer) => answer.map_err(|error| told(&error)),
+            Some(answer) => answer.map_err(|error| {
+                book.unknown.fetch_add(u64::from(error.is_unknown_outcome()), Ordering::Relaxed);
+                told(&error)
+            }),
             None => Err(Answer::Unknown),
         };
         Self { begun, ended: book.now(), answer }

@@ -73,12 +73,17 @@ fn once_gone(history: &[Event]) -> Option<Refusal> {
             (Op::Write(write), _) => write.to.is_some() && end.is_done(),
             _ => false,
         };
+        // The row of one that has only expired is still there.
+        let is_timed = !matches!(end.op, Op::Find { timed: false, .. });
+        let is_missed = is_timed && matches!(end.answer, Answer::Gone | Answer::Found(None));
         if !is_gone || !makers.all(|maker| maker.answer == Answer::Failed || is_made(maker)) {
             return None;
         }
         let lives = |event: &&Event| {
             let is_met = event.is_done() || matches!(event.answer, Answer::Conflict);
-            event.id() == id && (is_met || matches!(event.answer, Answer::Found(Some(_))))
+            let is_found = matches!(event.answer, Answer::Found(Some(_)));
+            let tells = !(is_missed && matches!(event.op, Op::Find { timed: false, .. }));
+            event.id() == id && tells && (is_met || is_found)
         };
         let late = history.iter().filter(lives).find(|event| end.before(event))?;
         let reason = match &end.op {

@@ -52,7 +52,8 @@ impl<S: Store + Clone> Client<S> {
         let Some((id, public)) = known else { return };
         let place = Place { entry, id, public };
         match self.random.below(100) {
-            0..25 => drop(self.find(&place).await),
+            0..12 => drop(self.find(&place, true).await),
+            12..25 => drop(self.find(&place, false).await),
             25..65 => self.request(&place).await,
             65..85 => self.change(&place).await,
             85..90 => self.touch(&place).await,
@@ -61,12 +62,13 @@ impl<S: Store + Clone> Client<S> {
         }
     }
 
-    /// What is found under each of a session's ids; false where there was no answer.
-    pub(crate) async fn look(&mut self, entry: &Shared) -> bool {
+    /// What is found under each of a session's ids, with or without its timeout; false where there was
+    /// no answer.
+    pub(crate) async fn look(&mut self, entry: &Shared, timed: bool) -> bool {
         let ids = entry.lock().unwrap().ids.clone();
         for (id, public) in ids.into_iter().enumerate() {
             let Some(public) = public else { continue };
-            if self.find(&Place { entry, id, public }).await.is_err() {
+            if self.find(&Place { entry, id, public }, timed).await.is_err() {
                 return false;
             }
         }
@@ -119,13 +121,17 @@ impl<S: Store + Clone> Client<S> {
         self.book.add(entry);
     }
 
-    async fn find(&mut self, place: &Place<'_>) -> std::result::Result<Option<Record>, Answer> {
-        let lookup = self.lookup(&place.public);
+    async fn find(
+        &mut self,
+        place: &Place<'_>,
+        timed: bool,
+    ) -> std::result::Result<Option<Record>, Answer> {
+        let lookup = if timed { self.lookup(&place.public) } else { Lookup::new(&place.public) };
         let patience = self.patience();
         let told = Told::by(&self.book, patience, self.store.find(&lookup)).await;
         let found =
             told.answer(|record| Answer::Found(record.as_ref().map(|record| decoded(record))));
-        told.note(place.entry, self.number, Op::Find { id: place.id }, found);
+        told.note(place.entry, self.number, Op::Find { id: place.id, timed }, found);
         told.answer
     }
 
@@ -134,7 +140,7 @@ impl<S: Store + Clone> Client<S> {
         let session = self.manager.session(Some(place.public.clone()));
         let patience = self.patience();
         let told = Told::by(&self.book, patience, read(&session)).await;
-        let op = Op::Find { id: place.id };
+        let op = Op::Find { id: place.id, timed: true };
         told.note(place.entry, self.number, op, told.answer(|data| Answer::Found(data.clone())));
         let Ok(Some(base)) = told.answer else { return };
         if self.random.percent(30) {
@@ -199,7 +205,7 @@ impl<S: Store + Clone> Client<S> {
 
     /// A save of the store's own, and sometimes a renewal with it.
     async fn change(&mut self, place: &Place<'_>) {
-        let Ok(Some(record)) = self.find(place).await else { return };
+        let Ok(Some(record)) = self.find(place, true).await else { return };
         let (base, set) = (decoded(&record), self.set());
         let mut data = base.clone();
         data.extend([set]);

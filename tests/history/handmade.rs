@@ -27,7 +27,7 @@ fn create() -> Event {
 
 fn find(begun: Time, ended: Time, id: Id, found: Pairs<'_>) -> Event {
     let found = (!found.is_empty()).then(|| found.iter().copied().collect());
-    event(begun, ended, Op::Find { id }, Answer::Found(found))
+    event(begun, ended, Op::Find { id, timed: true }, Answer::Found(found))
 }
 
 fn write(rule: Rule, base: Pairs<'_>, set: (&'static str, u64)) -> Op {
@@ -248,6 +248,25 @@ fn what_has_expired_is_gone() {
     refused_by(SECOND, &[create(), late.clone()], "no order");
     let destroyed = event(at(32), at(33), DESTROY, DESTROYED);
     accepted(&[create(), Event { answer: Gone, ..late }, read(31, &[]), destroyed, read(34, &[])]);
+}
+
+/// No loss of a row is excused as its end.
+#[test]
+fn what_has_expired_is_a_row_all_the_same() {
+    let look = |tenths: u64, found: Pairs<'_>| {
+        let at = tenths * SECONDS / 10;
+        let found = (!found.is_empty()).then(|| found.iter().copied().collect());
+        event(at, at + 1, Op::Find { id: 0, timed: false }, Answer::Found(found))
+    };
+    let missed = find(2 * SECONDS, 2 * SECONDS + 1, 0, &[]);
+    accepted_by(SECOND, &[create(), missed.clone(), look(30, A1)]);
+    refused_by(SECOND, &[create(), look(30, &[])], "no order");
+    refused_by(SECOND, &[create(), missed.clone(), look(30, &[])], "no order");
+    refused_by(SECOND, &[create(), missed, look(30, A2)], "nobody wrote");
+    let destroyed = event(2 * SECONDS, 2 * SECONDS + 1, DESTROY, DESTROYED);
+    accepted_by(SECOND, &[create(), destroyed.clone(), look(30, &[])]);
+    refused_by(SECOND, &[create(), destroyed, look(30, A1)], "was there again");
+    refused_by(SECOND, &[create(), look(5, &[]), look(30, A1)], "was there again");
 }
 
 #[test]

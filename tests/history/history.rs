@@ -28,10 +28,19 @@ pub(crate) struct Event {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Op {
-    Create { id: Id, set: (&'static str, u64) },
-    Find { id: Id },
+    Create {
+        id: Id,
+        set: (&'static str, u64),
+    },
+    /// `timed`: one whose idle timeout has passed is not found. Without that the row itself is looked for.
+    Find {
+        id: Id,
+        timed: bool,
+    },
     Write(Write),
-    Destroy { id: Id },
+    Destroy {
+        id: Id,
+    },
 }
 
 /// A save, a touch, or a renewal: one change of the row.
@@ -81,7 +90,7 @@ pub(crate) enum Answer {
 impl Event {
     pub(crate) fn id(&self) -> Id {
         match &self.op {
-            Op::Create { id, .. } | Op::Find { id } | Op::Destroy { id } => *id,
+            Op::Create { id, .. } | Op::Find { id, .. } | Op::Destroy { id } => *id,
             Op::Write(write) => write.id,
         }
     }
@@ -141,7 +150,8 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create { id, set: (key, value) } => write!(f, "create id{id} {key}=v{value}"),
-            Self::Find { id } => write!(f, "find id{id}"),
+            Self::Find { id, timed: true } => write!(f, "find id{id}"),
+            Self::Find { id, timed: false } => write!(f, "find id{id} of any age"),
             Self::Destroy { id } => write!(f, "destroy id{id}"),
             Self::Write(write) => write.fmt(f),
         }

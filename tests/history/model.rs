@@ -39,7 +39,10 @@ impl Model {
                 let row = Row { data: Data::from([*set]), used: used(event), expired: false };
                 (!state.contains_key(id)).then(|| with(state, *id, row))
             }
-            (Op::Find { id }, Answer::Found(found)) => self.find(state, *id, found.as_ref(), event),
+            (Op::Find { id, timed }, Answer::Found(found)) => {
+                let model = if *timed { self } else { Self { idle: None } };
+                model.find(state, *id, found.as_ref(), event)
+            }
             (Op::Destroy { id }, Answer::Destroyed(was_there)) => {
                 let is_told = was_there.is_none_or(|was| was == state.contains_key(id));
                 is_told.then(|| without(state, *id))
@@ -55,7 +58,8 @@ impl Model {
     fn find(self, state: &State, id: Id, found: Option<&Data>, event: &Event) -> Option<State> {
         match (state.get(&id), found) {
             (Some(row), Some(data)) => {
-                (self.may_live(row, event) && row.data == *data).then(|| state.clone())
+                let is_told = self.idle.is_none() || self.may_live(row, event);
+                (is_told && row.data == *data).then(|| state.clone())
             }
             (Some(row), None) => self.expires(state, id, row, event),
             (None, None) => Some(state.clone()),

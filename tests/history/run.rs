@@ -65,6 +65,7 @@ pub(crate) async fn histories<F: Faulty>(name: &str, place: &F) {
             ..ManagerOptions::default()
         };
         let clients = Clients::start(&place.stores(), seed, &book, &options);
+        faults.begin();
         faults.suffer(length, &book, policy).await;
         clients.stop().await;
         last_look(place, &book, &options).await;
@@ -84,12 +85,15 @@ struct Faults<'p, F> {
 }
 
 impl<F: Faulty> Faults<'_, F> {
-    /// So long, and until whatever can happen has happened: else it proves nothing. Under the last
-    /// policy each fault has been there.
+    fn begin(&mut self) {
+        (self.left, self.rounds) = (Vec::new(), 0);
+    }
+
+    /// So long, and until each fault has been there and whatever can happen has happened: else it proves
+    /// nothing.
     async fn suffer(&mut self, length: Duration, book: &Book, policy: Policy) {
         let begun = Instant::now();
-        let is_last = policy == Policy::LastWriteWins;
-        while begun.elapsed() < length || (is_last && self.rounds == 0) || lacks(book, policy) {
+        while begun.elapsed() < length || self.rounds == 0 || lacks(book, policy) {
             assert!(
                 begun.elapsed() < length + PATIENCE,
                 "not all happens: {:?}",
@@ -127,7 +131,7 @@ fn lacks(book: &Book, policy: Policy) -> bool {
         Policy::LastWriteWins => &[],
     };
     let happened = happened(&book.all());
-    ALWAYS.iter().chain(more).any(|what| !happened.contains_key(what))
+    !book.has_unknown() || ALWAYS.iter().chain(more).any(|what| !happened.contains_key(what))
 }
 
 /// Clients that go on until they are told to stop.
@@ -168,20 +172,21 @@ impl Clients {
     }
 }
 
-/// What became of every session, and of those that were used last once more when they have expired.
+/// What became of every session's rows, and of those that were used last when they have expired.
 async fn last_look<F: Faulty>(place: &F, book: &Arc<Book>, options: &ManagerOptions) {
     let store = place.stores().swap_remove(0);
     let mut client = Client::new(CLIENTS, 0, Arc::clone(book), store, options.clone());
     let until = Instant::now() + RECOVERY;
     let sessions = book.all();
+    // Of any age: no loss of a row is taken for its end.
     for entry in sessions.iter().rev() {
-        while !client.look(entry).await {
+        while !client.look(entry, false).await {
             assert!(Instant::now() < until, "the database does not answer any more");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
     tokio::time::sleep(IDLE + IDLE / 10).await;
     for entry in sessions.iter().rev().take(CLIENTS) {
-        client.look(entry).await;
+        client.look(entry, true).await;
     }
 }

@@ -95,7 +95,7 @@ impl Table {
                 self.rows.insert(*id, (Data::from([*set]), Data::from([*set])));
                 Answer::Done
             }
-            Op::Find { id } => {
+            Op::Find { id, .. } => {
                 let is_stale = self.bug == Some(Bug::StaleRead) && self.random.percent(50);
                 let found = self.rows.get(id).map(|(now, was)| if is_stale { was } else { now });
                 Answer::Found(found.cloned())
@@ -209,7 +209,7 @@ impl Simulation {
         let id = self.ids - 1 - id;
         match self.random.below(40) {
             0 => Op::Destroy { id },
-            1..20 => Op::Find { id },
+            1..20 => Op::Find { id, timed: true },
             kind => {
                 let to = (kind < 23).then_some(self.ids);
                 self.ids += usize::from(to.is_some());

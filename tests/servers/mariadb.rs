@@ -147,8 +147,7 @@ impl MariaDb {
     /// Ends it as a crash would.
     pub(crate) fn kill(&self) {
         let process = self.process.lock().unwrap().take().unwrap();
-        process.signal_all("KILL");
-        process.wait();
+        process.kill_all();
     }
 
     /// Starts it again on the same port and data.

@@ -143,8 +143,7 @@ impl Postgres {
     /// Ends it as a crash would, with all of its backends.
     pub(crate) fn kill(&self) {
         let process = self.process.lock().unwrap().take().unwrap();
-        process.signal_all("KILL");
-        process.wait();
+        process.kill_all();
     }
 
     /// Starts it again on the same port and data.

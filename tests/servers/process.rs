@@ -159,6 +159,20 @@ impl Process {
         send(name, &pids);
     }
 
+    /// Kills the server and all that it has started, and waits for all of them: PostgreSQL does not start
+    /// beside a process of before.
+    pub(super) fn kill_all(&self) {
+        // Stopped, it starts no more of them.
+        send("STOP", &[self.pid]);
+        let children = children(self.pid);
+        send("KILL", &children);
+        send("KILL", &[self.pid]);
+        self.wait();
+        wait_until("a server's processes to end", || {
+            children.iter().all(|child| is_gone(*child)).then_some(())
+        });
+    }
+
     pub(super) fn wait(&self) {
         wait_until("a server to end", || self.has_ended().then_some(()));
     }
@@ -203,6 +217,12 @@ fn send(signal: &str, pids: &[u32]) {
 fn children(pid: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// Whether it has ended, or waits for nothing but to be asked how.
+fn is_gone(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
 
 /// A port that is free now.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,7 +58,11 @@ struct Counts {
     connections: AtomicU64,
     bytes: AtomicU64,
     turns: Mutex<Vec<Head>>,
+    /// Connections that `MuteAfter` has muted since it was set.
+    muted: AtomicU64,
 }
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first bytes of what a client said.
 type Head = [u8; 5];
@@ -90,6 +94,7 @@ impl Proxy {
     }
 
     pub(crate) fn set(&self, mode: Mode) {
+        self.counts.muted.store(0, Ordering::Relaxed);
         self.mode.send_replace(mode);
     }
 
@@ -98,6 +103,25 @@ impl Proxy {
         for connection in self.open.lock().unwrap().drain(..) {
             connection.abort();
         }
+    }
+
+    /// Waits until `MuteAfter` has muted a connection, ends all that are open, and lets all through: whoever
+    /// connects anew finds all well.
+    pub(crate) async fn heal_when_muted(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.counts.muted.load(Ordering::Relaxed) == 0 {
+            assert!(Instant::now() < until, "nobody sent what mutes");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The server has time to do what it was told.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let open = std::mem::take(&mut *self.open.lock().unwrap());
+        for connection in open {
+            connection.abort();
+            // Its answers are gone before the mode lets them through.
+            let _ = connection.await;
+        }
+        self.set(Mode::Pass);
     }
 
     /// Connections so far.
@@ -191,6 +215,7 @@ impl Pipe<'_> {
         };
         if has(piece, word) {
             muted.send_replace(true);
+            self.counts.muted.fetch_add(1, Ordering::Relaxed);
         }
     }
 

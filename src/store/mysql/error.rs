@@ -198,7 +198,8 @@ const KNOWN: [(&[u16], Described); 16] = [
         (
             Kind::Value,
             "the data do not have the form of the column's type",
-            "choose the serializer that Rails uses with this column",
+            "choose the serializer that Rails uses with this column; what is encrypted goes into one of \
+             JSON as JSON strings (Encrypted::in_json, convert --json-column)",
         ),
     ),
     (

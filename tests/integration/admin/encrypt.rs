@@ -225,6 +225,20 @@ async fn a_column_of_json_is_told_by_hand() {
     assert_eq!(place.count("data LIKE '\"sbe1.%\"'").await, 1);
 }
 
+/// MariaDB's json is longtext with a check, which refuses what is no JSON; the error says what helps.
+#[tokio::test]
+async fn a_check_for_json_names_what_seals_for_it() {
+    let Some(place) = Place::mariadb().await else { return };
+    place.store().await.close().await.unwrap();
+    place.sql("ALTER TABLE sessions MODIFY data json").await;
+    place.put(&[(private(), JSON, OLD, OLD)]).await;
+    let answer = with(&place, &[OLD_KEY], 1, "convert --encrypt").await;
+    assert!(answer["error"].as_str().unwrap().contains("convert --json-column"), "{answer}");
+    let report = with(&place, &[OLD_KEY], 0, "convert --encrypt --json-column").await;
+    assert_eq!(report["converted"], 1, "{report}");
+    assert_eq!(place.count("data LIKE '\"sbe1.%\"'").await, 1);
+}
+
 async fn a_column_of_something_else_is_not_sealed(place: Place) {
     place.store().await.close().await.unwrap();
     let rows: Vec<_> = (0..150).map(|_| (private(), MARSHAL, OLD, OLD)).collect();

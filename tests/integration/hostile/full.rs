@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rusqlite::Connection;
 use sqlbypass::admin::{TrimOptions, trim};
@@ -133,8 +133,10 @@ fn a_full_disk_refuses_a_trim_too() {
     disk.fail(Failing::Growth);
     let mut tests = Command::new(std::env::current_exe().unwrap());
     tests.args(["--exact", "hostile::full::only_fills_the_disk"]).envs(disk.environment());
-    tests.env("SQLBYPASS_TEST_FULL", folder.path()).stdout(Stdio::null());
-    assert!(tests.status().unwrap().success());
+    tests.env("SQLBYPASS_TEST_FULL", folder.path());
+    let output = tests.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// What the process does that is started above; for it alone the disk is full.

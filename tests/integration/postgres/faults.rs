@@ -8,6 +8,7 @@ use sqlbypass::{
 
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
+use crate::promises::load::drop_a_thousand_futures;
 use crate::servers::proxy::Mode;
 use crate::servers::{Options, Postgres, Proxy};
 
@@ -137,7 +138,21 @@ async fn an_answer_that_is_lost_is_an_unknown_outcome() {
             proxy.cut();
         });
         assert!(cut.0.unwrap_err().is_unknown_outcome());
-        proxy.set(Mode::Pass);
+        // Cut, and all is well at once: who sent it again would be told how that went.
+        let again = new_id();
+        for is_new in [false, true] {
+            proxy.set(Mode::MuteAfter(b"the change"));
+            let save = async {
+                match is_new {
+                    false => update(&store, &id, "the change").await,
+                    true => insert(&store, &again, "the change").await,
+                }
+            };
+            let (saved, ()) = tokio::join!(save, proxy.heal_when_muted());
+            let error = saved.unwrap_err();
+            assert!(error.is_unknown_outcome(), "{error}");
+        }
+        assert_eq!(insert(&store, &again, "the change").await.unwrap(), Saved::Duplicate);
         // Whoever asks again learns what became of it, and may write it once more.
         assert_eq!(data(&store, &id).await.unwrap(), "the change");
         assert_eq!(update(&store, &id, "the change").await.unwrap(), Saved::Applied);
@@ -171,32 +186,16 @@ async fn dropped_futures_cost_nobody_anything() {
         return;
     }
     let server = Postgres::shared();
-    for pooled in [false, true] {
+    for (pooled, lanes) in [(false, true), (false, false), (true, false)] {
         let place = Place::shared().await;
-        let name = format!("dropped {pooled}");
+        let name = format!("dropped {pooled} {lanes}");
         let url = format!(
             "{}?application_name={}",
             server.socket_url("postgres"),
             name.replace(' ', "%20")
         );
-        let store = place.builder(&url).pgbouncer(pooled).open().await.unwrap();
-        let id = new_id();
-        insert(&store, &id, "before").await.unwrap();
-        for round in 0..1_000_u64 {
-            let (store, id) = (store.clone(), id.clone());
-            let task = tokio::spawn(async move {
-                match round % 3 {
-                    0 => drop(store.find(&Lookup::new(&id)).await),
-                    1 => drop(update(&store, &id, "dropped").await),
-                    _ => drop(insert(&store, &new_id(), "dropped").await),
-                }
-            });
-            tokio::time::sleep(Duration::from_micros(round % 40 * 10)).await;
-            task.abort();
-        }
-        let begun = Instant::now();
-        assert_eq!(update(&store, &id, "after").await.unwrap(), Saved::Applied);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        let store = place.builder(&url).pgbouncer(pooled).lanes(lanes).open().await.unwrap();
+        drop_a_thousand_futures(&store).await;
         let state = "SELECT count(*) FILTER (WHERE state LIKE 'idle in transaction%'), count(*) \
                      FROM pg_stat_activity WHERE application_name = $1";
         let until = Instant::now() + Duration::from_secs(10);
@@ -209,6 +208,38 @@ async fn dropped_futures_cost_nobody_anything() {
             assert!(Instant::now() < until, "{open} transactions open, {all} connections");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        if !lanes {
+            all_connections_are_there(&place, &store, &name).await;
+        }
+    }
+}
+
+/// All four of a pool are given out at the same time.
+async fn all_connections_are_there(place: &Place, store: &PostgresStore, name: &str) {
+    let ids = [(); 4].map(|()| new_id());
+    for id in &ids {
+        insert(store, id, "before").await.unwrap();
+    }
+    let lock = format!("BEGIN; LOCK TABLE {} IN EXCLUSIVE MODE", place.table());
+    place.raw.batch_execute(&lock).await.unwrap();
+    let updates = ids.map(|id| {
+        let store = store.clone();
+        tokio::spawn(async move { update(&store, &id, "after").await })
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    let until = Instant::now() + Duration::from_secs(4);
+    loop {
+        let count: i64 = place.raw.query_one(waiting, &[&name]).await.unwrap().get(0);
+        if count == 4 {
+            break;
+        }
+        assert!(Instant::now() < until, "only {count} connections are left of four");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    place.raw.batch_execute("COMMIT").await.unwrap();
+    for update in updates {
+        assert_eq!(update.await.unwrap().unwrap(), Saved::Applied);
     }
 }
 

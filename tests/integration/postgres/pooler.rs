@@ -3,11 +3,12 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sqlbypass::{Lookup, PostgresStore, Saved, SessionId, Store, Table};
+use sqlbypass::{Lookup, PostgresStore, Saved, Store, Table};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
+use crate::promises::load::leave_half_way;
 use crate::servers::{Options, PgBouncer, Postgres, Proxy};
 
 const URL: &str = "SQLBYPASS_TEST_POOLER_URL";
@@ -62,22 +63,6 @@ async fn two_processes_share_connections() {
     assert_eq!(place.count().await, 0);
 }
 
-/// 200 operations whose callers leave half-way.
-async fn leave_half_way(store: &PostgresStore, id: &SessionId) {
-    for round in 0..200_u64 {
-        let (store, id) = (store.clone(), id.clone());
-        let task = tokio::spawn(async move {
-            match round % 3 {
-                0 => drop(store.find(&Lookup::new(&id)).await),
-                1 => drop(update(&store, &id, "dropped").await),
-                _ => drop(insert(&store, &id, "a duplicate").await),
-            }
-        });
-        tokio::time::sleep(Duration::from_micros(round % 40 * 20)).await;
-        task.abort();
-    }
-}
-
 /// What the server's connection has, by questions that set nothing.
 pub(super) async fn is_clean(url: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -120,7 +105,7 @@ async fn nothing_is_left_on_the_servers_connection() {
     let store = builder.max_connections(4).open().await.unwrap();
     let id = new_id();
     insert(&store, &id, "one").await.unwrap();
-    leave_half_way(&store, &id).await;
+    leave_half_way(&store, &id, 200).await;
     // The finds among them have no limit of their own, and would wait for the lock.
     tokio::time::sleep(deadline).await;
     place.raw.batch_execute(&format!("BEGIN; LOCK TABLE {}", place.table())).await.unwrap();

@@ -9,11 +9,10 @@ use tokio::task::JoinHandle;
 
 use super::{Shared, data, insert, new_id, update};
 
-/// Drops 1,000 operations after times that differ; the next one is as fast as ever.
-pub(crate) async fn drop_a_thousand_futures<S: Shared>(store: &S) {
-    let id = new_id();
-    insert(store, &id, "before").await.unwrap();
-    for round in 0..1_000_u64 {
+/// Drops so many operations after times that differ, most of them half-way.
+pub(crate) async fn leave_half_way<S: Shared>(store: &S, id: &SessionId, count: u64) {
+    let mut dropped = 0;
+    for round in 0..count {
         let (store, id) = (store.clone(), id.clone());
         let task = tokio::spawn(async move {
             match round % 4 {
@@ -23,9 +22,22 @@ pub(crate) async fn drop_a_thousand_futures<S: Shared>(store: &S) {
                 _ => drop(insert(&store, &new_id(), "dropped").await),
             }
         });
-        tokio::time::sleep(Duration::from_micros(round % 40 * 10)).await;
+        // A timer's tick would be longer than an operation.
+        let until = Instant::now() + Duration::from_micros(round % 40 * 10);
+        while Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
         task.abort();
+        dropped += u64::from(task.await.is_err_and(|error| error.is_cancelled()));
     }
+    assert!(dropped > count / 4, "of {count} operations {dropped} were dropped half-way");
+}
+
+/// Drops 1,000 operations; the next one is as fast as ever.
+pub(crate) async fn drop_a_thousand_futures<S: Shared>(store: &S) {
+    let id = new_id();
+    insert(store, &id, "before").await.unwrap();
+    leave_half_way(store, &id, 1_000).await;
     let begun = Instant::now();
     assert_eq!(update(store, &id, "after").await.unwrap(), Saved::Applied);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -58,8 +58,12 @@ pub(crate) async fn logouts<S: Shared>(store: &S, rounds: usize) {
     assert_eq!(renewals + logouts, rounds);
 }
 
-/// What Rails wrote over the row: until when, and which keys it had.
-type Written = (Instant, BTreeSet<String>);
+/// What Rails wrote over the row: when it began to read it and had written it, and which keys it had.
+struct Written {
+    read: Instant,
+    until: Instant,
+    keys: BTreeSet<String>,
+}
 
 /// 64 writers of different keys beside Rails, a process of its own. No key that Rails wrote is lost,
 /// and of ours only those over which Rails wrote a row that it had read before; these are counted.
@@ -74,9 +78,9 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: Rails) {
     let writers = (0..WRITERS).map(|writer| {
         let (manager, id) = (Arc::clone(&manager), id.clone());
         tokio::spawn(async move {
-            let (key, begun) = (format!("ours{writer}"), Instant::now());
-            write_key(&manager, &id, &key).await;
-            (key, begun)
+            let key = format!("ours{writer}");
+            let begun = write_key(&manager, &id, &key).await;
+            (key, begun..=Instant::now())
         })
     });
     let mut ours = Vec::new();
@@ -91,8 +95,10 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: Rails) {
         assert!(left.contains(&format!("rails{n}")), "a key of Rails' was erased");
     }
     let mut kept = 0;
-    for (key, begun) in ours {
-        let erased = || written.iter().any(|(until, keys)| *until >= begun && !keys.contains(&key));
+    for (key, time) in ours {
+        // It had read the row before the key was in it, and wrote it afterwards.
+        let over = |rails: &&Written| rails.read <= *time.end() && rails.until >= *time.start();
+        let erased = || written.iter().filter(over).any(|rails| !rails.keys.contains(&key));
         assert!(left.contains(&key) || erased(), "a key of ours was lost, and not to Rails");
         kept += usize::from(left.contains(&key));
     }
@@ -100,16 +106,17 @@ pub(crate) async fn writers_beside_rails<S: Shared>(store: &S, rails: Rails) {
     println!("{} UPDATEs of Rails' erased {} keys of {WRITERS}", written.len(), WRITERS - kept);
 }
 
-/// Requests until one is told that it has written the key: where others win until the deadline,
-/// the request is to be tried again.
-async fn write_key<S: Shared>(manager: &SessionManager<S>, id: &SessionId, key: &str) {
+/// Requests until one is told that it has written the key, and tells when that one began: where others
+/// win until the deadline, the request is to be tried again.
+async fn write_key<S: Shared>(manager: &SessionManager<S>, id: &SessionId, key: &str) -> Instant {
     loop {
+        let begun = Instant::now();
         let session = manager.session(Some(id.clone()));
         session.insert(key, true).unwrap();
         match session.commit().await {
             Ok(commit) => {
                 assert!(matches!(commit.outcome, Outcome::Saved | Outcome::Merged));
-                return;
+                return begun;
             }
             Err(error) => assert!(error.is_conflict(), "{error}"),
         }
@@ -120,13 +127,14 @@ async fn write_as_rails(mut rails: Rails, id: SessionId, stop: Arc<AtomicBool>) 
     let stored = id.private().as_str().to_owned();
     let mut written = Vec::new();
     while written.is_empty() || (written.len() < 200 && !stop.load(Ordering::Relaxed)) {
+        let read = Instant::now();
         let mut document: serde_json::Value =
             serde_json::from_str(&rails.read(&stored).await.unwrap()).unwrap();
         let key = format!("rails{}", written.len());
         document["value"][key] = true.into();
         let text = document.to_string();
         assert!(rails.write(&stored, &text).await);
-        written.push((Instant::now(), keys(text.as_bytes())));
+        written.push(Written { read, until: Instant::now(), keys: keys(text.as_bytes()) });
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     written

@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 
 async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     let store = options.database.open_for(options.pace.dry_run).await?;
-    if asks && !is_wanted(store.count().await?) {
+    if asks && !is_wanted(store.count().await?, &options.database.table) {
         return Err(Failure::failed("nothing was deleted"));
     }
     let format = options.database.format;
@@ -67,10 +67,11 @@ async fn work(options: &Options, asks: bool) -> Result<(), Failure> {
     check(report.ended)
 }
 
-fn is_wanted(rows: Option<u64>) -> bool {
+fn is_wanted(rows: Option<u64>, table: &str) -> bool {
     let sessions = rows.map_or("all sessions".into(), |rows| counted(rows, "session"));
     let mut out = std::io::stderr();
-    let _ = write!(out, "Delete {sessions}? Type yes: ").and_then(|()| out.flush());
+    let _ = write!(out, "Delete {sessions} of the table {table:?}? Type yes: ")
+        .and_then(|()| out.flush());
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes"
 }

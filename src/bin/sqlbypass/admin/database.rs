@@ -22,7 +22,7 @@ pub(crate) struct Database {
     database: String,
     /// The table; a dot separates its schema
     #[arg(long, value_name = "NAME", default_value = "sessions")]
-    table: String,
+    pub(super) table: String,
     /// The column of the ids
     #[arg(long, value_name = "NAME", default_value = "session_id")]
     session_id_column: String,
