@@ -73,9 +73,10 @@ pub struct Record {
     pub updated_at: Option<SystemTime>,
     /// The database's clock when the row was read.
     pub read_at: Option<SystemTime>,
-    /// Whether a raw row of the same id may stand beside this private one: one that was not looked
-    /// for may. The store tells; the manager removes it when the id changes, or the old cookie would
-    /// find it.
+    /// Whether a raw row of the same id may stand beside this private one, expired or not: true where
+    /// the lookup has a legacy id and the store has found such a row or has not looked, false where
+    /// the lookup has none. The manager removes it when the id changes, or the old cookie would find
+    /// it.
     pub legacy_twin: bool,
 }
 
@@ -198,8 +199,17 @@ impl Owner {
     }
 
     /// What the column holds: NULL, the empty text, or the user.
-    #[cfg(feature = "_sql")]
-    pub(crate) fn stored(&self) -> Option<&[u8]> {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sqlbypass::Owner;
+    ///
+    /// for owner in [Owner::Unknown, Owner::Nobody, Owner::of(Some("42"))] {
+    ///     assert!(Owner::from_stored(owner.stored()) == owner);
+    /// }
+    /// ```
+    pub fn stored(&self) -> Option<&[u8]> {
         match self {
             Self::Unknown => None,
             Self::Nobody => Some(b""),
@@ -208,8 +218,7 @@ impl Owner {
     }
 
     /// Reads what the column holds.
-    #[cfg(feature = "_sql")]
-    pub(crate) fn from_stored(stored: Option<&[u8]>) -> Self {
+    pub fn from_stored(stored: Option<&[u8]>) -> Self {
         match stored.map(String::from_utf8_lossy) {
             None => Self::Unknown,
             Some(text) if text.is_empty() => Self::Nobody,
@@ -350,7 +359,7 @@ impl fmt::Debug for RowKey {
     }
 }
 
-/// Which rows a task means.
+/// Which rows a task means; all of them by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only rows whose `updated_at` is at least this old, or
@@ -359,7 +368,7 @@ pub struct Filter {
     pub older_than: Option<Duration>,
 }
 
-/// One step of a walk over the table in the order of its keys.
+/// One step of a walk over the table in the order of its keys, also over rows that have expired.
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// Rows after this one; `None` begins at the first.

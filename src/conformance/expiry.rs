@@ -37,6 +37,20 @@ pub async fn a_row_lives_until_its_expiry<F: Fixture>() {
     assert_rows(&fixture, &[(immortal.private().as_str(), Some(ONE))]).await;
 }
 
+/// Neither an insert nor a new id takes the place of a row that has expired: both are `Duplicate`.
+pub async fn an_expired_row_keeps_its_id<F: Fixture>() {
+    let (fixture, store) = F::open().await;
+    let (expired, other) = (expiring(&store, Some(HOUR)).await, expiring(&store, None).await);
+    fixture.age(expired.private().as_str(), 2 * HOUR).await;
+    assert!(!is_found(&store, &Lookup::new(&expired)).await);
+    let again = Save::Insert(Insert::new(expired.private(), TWO));
+    assert_eq!(store.save(&again).await.unwrap(), Saved::Duplicate);
+    let onto = update_of(stored(&other), TWO).rekey(expired.private());
+    assert_eq!(saved(&store, onto).await, Saved::Duplicate);
+    let rows = [(expired.private(), Some(ONE)), (other.private(), Some(ONE))];
+    assert_rows(&fixture, &rows.each_ref().map(|(id, data)| (id.as_str(), *data))).await;
+}
+
 /// `Keep` leaves it, `After` sets it anew, `Never` takes it away.
 pub async fn an_update_keeps_moves_or_ends_the_expiry<F: Fixture>() {
     let (fixture, store) = F::open().await;

@@ -22,7 +22,8 @@
 //! | `user_column` | the same on a table with the column of users |
 //!
 //! The environment variable `SQLBYPASS_RACES` is how often a logout races the others; 30 or 200
-//! times by default, 10,000 in the long proof of this crate's own stores.
+//! times by default, 10,000 in the long proof of this crate's own stores. Each is some ten writes, so
+//! it takes as long as your disk does.
 //!
 //! # Examples
 //!
@@ -71,7 +72,10 @@
 //!
 //! mod my_store {
 //!     use super::MyFixture;
-//!     sqlbypass::conformance_tests!(MyFixture: store, races, manager, merges, times);
+//!     // Those that hold for every store, and `times`.
+//!     sqlbypass::conformance_tests!(
+//!         MyFixture: store, races, manager, merges, merged_keys, late, rotation, times
+//!     );
 //! }
 //! # fn main() {}
 //! ```
@@ -174,6 +178,7 @@ macro_rules! conformance_tests {
         one_rekey_wins
         a_logout_is_final
         dropped_updates_leave_rows_whole
+        an_update_is_one_step
         dropped_inserts_and_destroys_leave_rows_whole
     } };
     (@manager $fixture:ty) => { $crate::conformance_tests! { @cases manager $fixture:
@@ -269,6 +274,7 @@ macro_rules! conformance_tests {
     } };
     (@expiry $fixture:ty) => { $crate::conformance_tests! { @cases expiry $fixture:
         a_row_lives_until_its_expiry
+        an_expired_row_keeps_its_id
         an_update_keeps_moves_or_ends_the_expiry
     } };
     (@any_bytes $fixture:ty) => { $crate::conformance_tests! { @cases any_bytes $fixture:
@@ -331,6 +337,13 @@ macro_rules! conformance_tests {
                 }
             )*
         }
+    };
+    (@$group:ident $fixture:ty) => {
+        compile_error!(concat!(
+            "conformance_tests! has no group `",
+            stringify!($group),
+            "`: sqlbypass::conformance lists them"
+        ));
     };
     ($fixture:ty: $($group:ident),+ $(,)?) => {
         $($crate::conformance_tests! { @$group $fixture })+

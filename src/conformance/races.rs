@@ -155,6 +155,44 @@ pub async fn dropped_updates_leave_rows_whole<F: Fixture>() {
     }
 }
 
+/// Whoever looks at any moment, also when its caller has left, sees the row as it was or with its new
+/// id and its new data.
+pub async fn an_update_is_one_step<F: Fixture>() {
+    let (fixture, store) = F::open().await;
+    let store = Arc::new(store);
+    let [one, two] = [ONE, TWO].map(|data| Some(F::stored_form(data).into_bytes()));
+    for round in 0..ROUNDS {
+        let (id, new) = (seeded(&*store, ONE).await, new_id());
+        let allowed = [(&id, &one), (&new, &two)]
+            .map(|(id, data)| (id.private().as_str().to_owned(), data.clone()));
+        let update = Save::Update(update_of(stored(&id), TWO).rekey(new.private()));
+        let sender = Arc::clone(&store);
+        let task = tokio::spawn(async move { sender.save(&update).await });
+        // In every other round its caller leaves.
+        for _ in 0..round / 2 % 7 {
+            tokio::task::yield_now().await;
+        }
+        if round % 2 == 1 {
+            task.abort();
+        }
+        loop {
+            let is_over = task.is_finished();
+            let rows = fixture.rows().await;
+            let there = rows.iter().filter(|row| allowed.iter().any(|(id, _)| *id == row.0));
+            let there: Vec<_> = there.collect();
+            assert_eq!(there.len(), 1, "the row is there once");
+            assert!(allowed.contains(there[0]), "the row has its new id and not its new data");
+            if is_over {
+                break;
+            }
+        }
+        // What was sent finds no row any more.
+        for id in [&id, &new] {
+            store.destroy(&Lookup::new(id)).await.unwrap();
+        }
+    }
+}
+
 /// The row is there or not, whole in either case, and both are told truly afterwards.
 pub async fn dropped_inserts_and_destroys_leave_rows_whole<F: Fixture>() {
     let (fixture, store) = F::open().await;
