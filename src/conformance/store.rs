@@ -283,14 +283,16 @@ pub async fn a_guarded_rekey_moves_the_row_or_nothing<F: Fixture>() {
     assert_rows(&fixture, &[(new.private().as_str(), Some(TWO))]).await;
 }
 
-/// `Duplicate`; both rows stay as they were.
+/// `Duplicate`, or `Conflict` where the guard names other data too; both rows stay as they were.
 pub async fn a_rekey_onto_a_taken_id_is_a_duplicate<F: Fixture>() {
     let (fixture, store) = F::open().await;
     let (id, taken) = (seeded(&store, ONE).await, seeded(&store, TWO).await);
     let update = update_of(stored(&id), r#"{"value":{"n":3}}"#).rekey(taken.private());
     assert_eq!(saved(&store, update.clone()).await, Saved::Duplicate);
-    let guarded = Update { guard: guard(Some(ONE.as_bytes())), ..update };
+    let guarded = Update { guard: guard(Some(ONE.as_bytes())), ..update.clone() };
     assert_eq!(saved(&store, guarded).await, Saved::Duplicate);
+    let outdated = Update { guard: guard(Some(TWO.as_bytes())), ..update };
+    assert_eq!(saved(&store, outdated).await, Saved::Conflict);
     let expected = [(id.private(), ONE), (taken.private(), TWO)];
     assert_rows(&fixture, &expected.each_ref().map(|(id, data)| (id.as_str(), Some(*data)))).await;
 }

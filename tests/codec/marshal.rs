@@ -388,6 +388,26 @@ fn a_fraction_is_described_in_lowest_terms() {
     assert_eq!(described, describe(&unhex(reduced)).unwrap());
 }
 
+#[test]
+fn what_a_description_may_say_has_bounds() {
+    let integer = |digits: usize| json!({"t": "int", "v": "7".repeat(digits)});
+    assert_eq!(describe(&compose(&integer(20_000)).unwrap()).unwrap(), integer(20_000));
+    assert!(compose(&integer(100_000)).is_ok());
+    assert!(compose(&integer(100_001)).unwrap_err().to_string().contains("100,000 digits"));
+    let time = |nsec: u32| json!({"t": "time", "sec": "0", "nsec": nsec, "utc": true});
+    assert!(compose(&time(999_999_999)).is_ok());
+    assert!(compose(&time(1_000_000_000)).unwrap_err().to_string().contains("nanoseconds"));
+    let exception = |message: Json| json!({"t": "exception", "class": "E", "message": message});
+    for message in [json!("m"), Json::Null] {
+        let there = describe(&compose(&exception(message.clone())).unwrap()).unwrap();
+        assert_eq!(there["message"], message);
+    }
+    assert!(compose(&exception(json!(7))).unwrap_err().to_string().contains("a text or null"));
+    // #<F: m> with @x = 1.
+    let varied = b"\x04\x08o:\x06F\x08:\x09mesgI\"\x06m\x06:\x06ET:\x07bt0:\x07@xi\x06";
+    assert_eq!(compose(&describe(varied).unwrap()).unwrap(), varied);
+}
+
 /// A key is described as a value is, with its class and its variables.
 #[test]
 fn a_key_has_its_class_and_variables() {
