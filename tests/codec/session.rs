@@ -428,6 +428,25 @@ fn what_is_set_after_a_clear_stands_in_the_order_it_was_set_in() {
 }
 
 #[test]
+fn a_clear_leaves_nothing_of_before() {
+    for serializer in [Serializer::Marshal, Serializer::Json, Serializer::Hybrid, Serializer::Null]
+    {
+        let open = |stored| serializer.open(stored).unwrap();
+        let mut changes = Changes::new();
+        changes.set("a", 1.into());
+        changes.set("b", 2.into());
+        let document = open(Some(open(None).encode(&changes).unwrap()));
+        assert_eq!(all(&*document).len(), 2);
+        let mut changes = Changes::new();
+        changes.clear();
+        assert!(all(&*open(Some(document.encode(&changes).unwrap()))).is_empty());
+        changes.set("b", 3.into());
+        let left = all(&*open(Some(document.encode(&changes).unwrap())));
+        assert_eq!((left.len(), left.get("b")), (1, Some(&3.into())), "{serializer:?}");
+    }
+}
+
+#[test]
 fn hybrid_refuses_what_json_cannot_say_unless_asked() {
     let bytes = fixture("sess_user_struct");
     let changes = set("a", 1);
