@@ -375,6 +375,22 @@ fn what_a_sessions_hash_has_beside_its_pairs_stays() {
     assert!(error.contains("at byte 2") && error.contains("a hash"), "{error}");
 }
 
+#[test]
+fn a_frozen_value_has_no_variables_and_may_say_so() {
+    assert_eq!(describe(b"\x04\x08Ii\x06\x00").unwrap(), json!({"t": "int", "v": "1"}));
+    let error = describe(b"\x04\x08Ii\x06\x06:\x07@xi\x06").unwrap_err().to_string();
+    assert!(error.contains("no variables on a frozen value"), "{error}");
+}
+
+#[test]
+fn a_type_that_is_not_known_is_told_with_its_place() {
+    for (dump, at) in [(b"\x04\x08?".as_slice(), 2), (b"\x04\x08[\x07i\x06?", 6)] {
+        let error = Object::from_dump(dump).unwrap_err().to_string();
+        assert!(error.contains(&format!("at byte {at}:")), "{error}");
+        assert!(error.contains("a type that Marshal 4.8 knows"), "{error}");
+    }
+}
+
 /// Ruby's own fractions have no common divisor; 2000/6 is 1000/3 all the same.
 #[test]
 fn a_fraction_is_described_in_lowest_terms() {

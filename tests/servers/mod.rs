@@ -6,6 +6,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod cluster;
+pub(crate) mod deaf;
 pub(crate) mod disk;
 pub(crate) mod galera;
 pub(crate) mod mariadb;
@@ -17,6 +18,7 @@ pub(crate) mod proxy;
 
 pub(crate) use certificates::Certificates;
 pub(crate) use cluster::Cluster;
+pub(crate) use deaf::Deaf;
 pub(crate) use disk::{Failing, SickDisk};
 pub(crate) use galera::Galera;
 pub(crate) use mariadb::MariaDb;

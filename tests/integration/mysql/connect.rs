@@ -7,7 +7,7 @@ use sqlbypass::{Error, MySqlBuilder, MySqlStore};
 
 use super::{Place, RAILS, data, insert, new_id, start, update};
 use crate::servers::proxy::Mode;
-use crate::servers::{MariaDb, Proxy};
+use crate::servers::{Deaf, MariaDb, Proxy};
 
 /// Why it does not open.
 async fn failure(builder: MySqlBuilder) -> Error {
@@ -117,7 +117,7 @@ async fn random_order_uses_every_host() {
     assert!(proxies.iter().all(|proxy| proxy.connections() > 0), "40 throws of a coin");
 }
 
-/// The first host is down, or takes connections and never answers: the next one is used within one
+/// The first host is down, drops packets, or takes connections and never answers: the next one is used within one
 /// connect deadline, and the first is not asked again at every connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_host_is_used() {
@@ -127,7 +127,8 @@ async fn the_next_host_is_used() {
     let (server, place) = (MariaDb::shared(), Place::shared().await);
     let hole = Proxy::start(server.port()).await;
     hole.set(Mode::Hole);
-    for first in [1, hole.port()] {
+    let deaf = Deaf::start().await;
+    for first in [1, deaf.port(), hole.port()] {
         let limit = Duration::from_secs(1);
         let begun = Instant::now();
         let builder = place.builder(on_hosts(server, &[first, server.port()]));

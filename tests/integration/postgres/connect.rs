@@ -8,7 +8,7 @@ use super::pooler::is_clean;
 use super::{Place, data, insert, new_id, update};
 use crate::conformance::postgres::RAILS;
 use crate::servers::proxy::Mode;
-use crate::servers::{Cluster, Options, PgBouncer, Postgres, Proxy};
+use crate::servers::{Cluster, Deaf, Options, PgBouncer, Postgres, Proxy};
 
 /// Why it does not open.
 async fn failure(builder: PostgresBuilder) -> Error {
@@ -146,7 +146,7 @@ async fn random_order_uses_every_host() {
     assert!(proxies.iter().all(|proxy| proxy.connections() > 0), "40 throws of a coin");
 }
 
-/// The first host is down, or takes connections and never answers: the next one is used within one
+/// The first host is down, drops packets, or takes connections and never answers: the next one is used within one
 /// connect deadline, and the first is not asked again at every connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_host_is_used() {
@@ -157,7 +157,8 @@ async fn the_next_host_is_used() {
     let place = Place::shared().await;
     let hole = Proxy::start(server.port()).await;
     hole.set(Mode::Hole);
-    for first in [1, hole.port()] {
+    let deaf = Deaf::start().await;
+    for first in [1, deaf.port(), hole.port()] {
         let hosts = format!("127.0.0.1:{first},127.0.0.1:{}", server.port());
         let url = server.url("postgres").replace(&format!("127.0.0.1:{}", server.port()), &hosts);
         let limit = Duration::from_millis(500);
