@@ -3,7 +3,9 @@
 //! contract.
 //!
 //! `HISTORY_SEED` repeats a run's choices, if not its timing; `HISTORY_SECONDS` is how long the clients
-//! work under each policy. `tests/long.sh histories` runs three seeds.
+//! work under each policy; `HISTORY_FAULT` has one kind of fault alone, by its number.
+//! `HISTORY_WITHOUT_BINARY_LOG` has MariaDB without one, and fails sooner or later: see
+//! docs/what-happens-when.md. `tests/long.sh histories` runs three seeds.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 

@@ -38,17 +38,16 @@ pub(crate) trait Faulty {
     async fn suffer(&self, fault: usize, random: &mut Random) -> &'static str;
 }
 
+/// What the environment says, if it does.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 /// The run's seed and its length for each policy, as `HISTORY_SEED` and `HISTORY_SECONDS` have them.
 fn settings() -> (u64, Duration) {
-    let number = |name: &str, or: u64| match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number")),
-        Err(_) => or,
-    };
-    let length = match number("HISTORY_SECONDS", 0) {
-        0 => QUICK,
-        seconds => Duration::from_secs(seconds),
-    };
-    (number("HISTORY_SEED", 11), length)
+    let length = number("HISTORY_SECONDS").map_or(QUICK, Duration::from_secs);
+    (number("HISTORY_SEED").unwrap_or(11), length)
 }
 
 /// Histories under each policy, checked.
@@ -100,7 +99,8 @@ impl<F: Faulty> Faults<'_, F> {
                 happened(&book.all())
             );
             if self.left.is_empty() {
-                self.left = (0..self.place.faults()).collect();
+                let one = number("HISTORY_FAULT").map(|fault| vec![fault as usize]);
+                self.left = one.unwrap_or_else(|| (0..self.place.faults()).collect());
             }
             tokio::time::sleep(Duration::from_millis(50 + self.random.next() % 100)).await;
             let fault = self.left.swap_remove(self.random.below(self.left.len()));
