@@ -1,7 +1,7 @@
 //! Every row of the Marshal fixtures.
 
 use serde_json::{Value as Json, json};
-use sqlbypass::{Changes, Codec, Error, Marshal, Object, Serializer, Value};
+use sqlbypass::{Changes, Codec, Encoding, Error, Hash, Marshal, Object, Serializer, Text, Value};
 
 use super::fixtures::{base64, comparable, dump, name, rows, unbase64, unhex};
 use super::support::Stopwatch;
@@ -391,17 +391,19 @@ fn a_type_that_is_not_known_is_told_with_its_place() {
     }
 }
 
-/// Ruby's own fractions have no common divisor; 2000/6 is 1000/3 all the same.
+/// Ruby's own fractions have no common divisor; 2002/6 is 1001/3 all the same.
 #[test]
 fn a_fraction_is_described_in_lowest_terms() {
     let ruby =
         rows("values.jsonl").into_iter().find(|row| name(row) == "time_utc_subnano").unwrap();
-    let reduced = ruby["hex"].as_str().unwrap();
-    let other = reduced.replace("6902e803", "6902d007").replace("6908", "690b");
-    assert_ne!(reduced, other);
-    let described = describe(&unhex(&other)).unwrap();
-    assert_eq!(described["subnsec"], "1/3");
-    assert_eq!(described, describe(&unhex(reduced)).unwrap());
+    let of = |numerator: &str, denominator: &str| {
+        let hex = ruby["hex"].as_str().unwrap();
+        assert!(hex.contains("6902e803") && hex.contains("6908"));
+        describe(&unhex(&hex.replace("6902e803", numerator).replace("6908", denominator))).unwrap()
+    };
+    let (lowest, other) = (of("6902e903", "6908"), of("6902d207", "690b"));
+    assert_eq!(other["subnsec"], "2/3");
+    assert_eq!(other, lowest);
 }
 
 #[test]
@@ -422,6 +424,49 @@ fn what_a_description_may_say_has_bounds() {
     // #<F: m> with @x = 1.
     let varied = b"\x04\x08o:\x06F\x08:\x09mesgI\"\x06m\x06:\x06ET:\x07bt0:\x07@xi\x06";
     assert_eq!(compose(&describe(varied).unwrap()).unwrap(), varied);
+}
+
+fn hash(hash: Hash) -> Value {
+    Value::Hash(Box::new(hash))
+}
+
+/// A hash that compares by identity keeps equal strings apart; in any other, keys that are equal are one
+/// object.
+#[test]
+fn equal_keys_are_one_object_unless_a_hash_compares_by_identity() {
+    let texts: [Value; 2] = ["k".into(), Value::Text(Text::new("k", Encoding::Ascii))];
+    for key in texts {
+        let inner = Hash::new(vec![(key.clone(), 1.into()), (2.into(), 3.into())], None);
+        let mut outer = Hash::new(vec![(key.clone(), hash(inner)), (key, 4.into())], None);
+        let shared = alone(hash(outer.clone()));
+        outer.set_by_identity(true);
+        let apart = alone(hash(outer));
+        let spelled = |dump: &[u8]| dump.windows(3).filter(|bytes| bytes == b"\"\x06k").count();
+        // The inner one does not compare by identity, and its key is the first of its kind.
+        assert_eq!((spelled(&shared), spelled(&apart)), (1, 3), "{}", shared.escape_ascii());
+    }
+}
+
+#[test]
+fn what_nests_too_deep_is_not_written() {
+    let wraps: [fn(Value) -> Value; 5] = [
+        |value| Value::Array(vec![value]),
+        |value| Value::Map([("k", value)].into_iter().collect()),
+        |value| hash(Hash::new(vec![(1.into(), value)], None)),
+        |value| hash(Hash::new(vec![(value, 1.into())], None)),
+        |value| hash(Hash::new(Vec::new(), Some(value))),
+    ];
+    for (kind, wrap) in wraps.into_iter().enumerate() {
+        let nested = |depth: usize| (1..depth).fold(Value::Int(1), |value, _| wrap(value));
+        let encode = |value: Value| {
+            let mut changes = Changes::new();
+            changes.set("it", value);
+            Marshal.open(None).unwrap().encode(&changes)
+        };
+        assert!(encode(nested(500)).is_ok(), "{kind}");
+        let error = encode(nested(501)).unwrap_err();
+        assert!(error.is_value() && error.to_string().contains("too deep"), "{kind}: {error}");
+    }
 }
 
 /// A key is described as a value is, with its class and its variables.
