@@ -383,12 +383,25 @@ fn a_frozen_value_has_no_variables_and_may_say_so() {
 }
 
 #[test]
+fn a_dump_that_is_cut_anywhere_is_refused() {
+    for row in rows("values.jsonl").into_iter().chain(rows("rails.jsonl")) {
+        let whole = dump(&row);
+        for length in 0..whole.len().min(400) {
+            let error = Object::from_dump(&whole[..length]).map(drop).unwrap_err();
+            assert!(error.is_decode(), "{}, {length} bytes: {error}", name(&row));
+        }
+    }
+}
+
+#[test]
 fn a_type_that_is_not_known_is_told_with_its_place() {
     for (dump, at) in [(b"\x04\x08?".as_slice(), 2), (b"\x04\x08[\x07i\x06?", 6)] {
         let error = Object::from_dump(dump).unwrap_err().to_string();
         assert!(error.contains(&format!("at byte {at}:")), "{error}");
         assert!(error.contains("a type that Marshal 4.8 knows"), "{error}");
     }
+    let error = Object::from_dump(b"\x04\x08o:\x06A\x06I\"\x06ai\x06").unwrap_err().to_string();
+    assert!(error.contains("at byte 7:") && error.contains("a symbol"), "{error}");
 }
 
 /// Ruby's own fractions have no common divisor; 2002/6 is 1001/3 all the same.
