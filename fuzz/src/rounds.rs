@@ -260,7 +260,7 @@ impl<'d> Run<'d> {
             }
             _ => {
                 let work = async move { Told::Found(store.find(&lookup).await) };
-                (Op::Find { id }, Box::pin(work))
+                (Op::Find { id, timed: true }, Box::pin(work))
             }
         };
         Some((of, work.0, None, work.1))
@@ -273,7 +273,7 @@ impl<'d> Run<'d> {
         let session = self.manager.session(Some(public));
         let read = session.clone();
         let work = Box::pin(async move { Told::Read(read_all(&read).await) });
-        Some((of, Op::Find { id }, Some((slot, session)), work))
+        Some((of, Op::Find { id, timed: true }, Some((slot, session)), work))
     }
 
     /// A request's end.
@@ -481,7 +481,7 @@ impl<'d> Run<'d> {
                 self.told(
                     OTHERS,
                     of,
-                    Op::Find { id },
+                    Op::Find { id, timed: true },
                     None,
                     (begun, self.now()),
                     Told::Found(record),
@@ -533,7 +533,7 @@ fn fixed_id(legacy: bool) -> SessionId {
 
 fn op_id(op: &Op) -> Id {
     match op {
-        Op::Create { id, .. } | Op::Find { id } | Op::Destroy { id } => *id,
+        Op::Create { id, .. } | Op::Find { id, .. } | Op::Destroy { id } => *id,
         Op::Write(write) => write.id,
     }
 }
