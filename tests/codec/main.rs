@@ -14,6 +14,7 @@ mod json;
 mod marshal;
 mod names;
 mod null;
+mod plain_types;
 mod rails;
 #[path = "../support/random.rs"]
 mod random;
