@@ -382,6 +382,14 @@ fn a_frozen_value_has_no_variables_and_may_say_so() {
     assert!(error.contains("no variables on a frozen value"), "{error}");
 }
 
+/// A symbol that says that it has no variables has none of its neighbours'.
+#[test]
+fn a_symbol_without_variables_is_binary() {
+    let described = describe(b"\x04\x08[\x08I:\x07\xc3\xa9\x00:\x06ET").unwrap();
+    let encodings = [0, 1].map(|n| described["v"][n]["enc"].clone());
+    assert_eq!(encodings, ["ASCII-8BIT", "US-ASCII"]);
+}
+
 #[test]
 fn a_dump_that_is_cut_anywhere_is_refused() {
     for row in rows("values.jsonl").into_iter().chain(rows("rails.jsonl")) {
