@@ -382,6 +382,17 @@ fn a_frozen_value_has_no_variables_and_may_say_so() {
     assert!(error.contains("no variables on a frozen value"), "{error}");
 }
 
+#[test]
+fn a_plain_value_has_its_kind_and_one_that_is_extended_stays_inert() {
+    let value = |dump: Vec<u8>| Object::from_dump(dump).unwrap().as_ref().to_value().unwrap();
+    assert!(matches!(value(b"\x04\x08I\"\x06k\x06:\x06ET".to_vec()), Value::String(_)));
+    let ruby = rows("values.jsonl").into_iter().find(|row| name(row) == "time_utc").unwrap();
+    let time = dump(&ruby);
+    let extended = [&time[..3], b"e:\x06M", &time[3..]].concat();
+    assert!(time.starts_with(b"\x04\x08Iu") && matches!(value(time), Value::Time(_)));
+    assert!(matches!(value(extended), Value::Object(_)));
+}
+
 /// A symbol that says that it has no variables has none of its neighbours'.
 #[test]
 fn a_symbol_without_variables_is_binary() {
