@@ -393,6 +393,21 @@ fn a_plain_value_has_its_kind_and_one_that_is_extended_stays_inert() {
     assert!(matches!(value(extended), Value::Object(_)));
 }
 
+#[test]
+fn a_link_leads_back() {
+    // To a symbol and to an object that are not there, or not there yet.
+    let links =
+        [b"\x04\x08;\x00".as_slice(), b"\x04\x08[\x07:\x06a;\x06", b"\x04\x08[\x07;\x00:\x06a"];
+    for dump in links {
+        let error = Object::from_dump(dump).unwrap_err().to_string();
+        assert!(error.contains("a link to an earlier symbol"), "{error}");
+    }
+    for dump in [b"\x04\x08@\x00".as_slice(), b"\x04\x08[\x07\"\x06a@\x07"] {
+        let error = Object::from_dump(dump).unwrap_err().to_string();
+        assert!(error.contains("a link to an earlier object"), "{error}");
+    }
+}
+
 /// A symbol that says that it has no variables has none of its neighbours'.
 #[test]
 fn a_symbol_without_variables_is_binary() {
