@@ -107,6 +107,23 @@ fn what_two_keys_share_stays_one_object_when_its_first_holder_goes() {
     assert_eq!(unbase64(&spliced), unhex(&expected));
 }
 
+/// A new value that takes as many numbers as the old one is not what others referred to.
+#[test]
+fn what_others_refer_to_is_spelled_out_when_its_first_holder_is_replaced() {
+    // {"a" => t = [1], "b" => [t], "c" => 3}
+    let document = open(&unhex(
+        "04087b0849220661063a0645545b06690649220662063b00545b06400749220663063b00546908",
+    ));
+    assert_eq!(get::<serde_json::Value>(&*document, "b"), json!([[1]]));
+    for replacement in [json!([2]), json!({}), json!("s"), json!([[2]]), json!(2)] {
+        let spliced = document.encode(&set("a", Value::from(replacement.clone()))).unwrap();
+        let spliced = Marshal.open(Some(spliced)).unwrap();
+        assert_eq!(get::<serde_json::Value>(&*spliced, "a"), replacement);
+        assert_eq!(get::<serde_json::Value>(&*spliced, "b"), json!([[1]]), "{replacement}");
+        assert_eq!(get::<i64>(&*spliced, "c"), 3);
+    }
+}
+
 #[test]
 fn keys_are_found_however_they_are_written() {
     // A HashWithIndifferentAccess with US-ASCII keys; a key that is a link; the same key twice.
