@@ -124,6 +124,36 @@ fn what_others_refer_to_is_spelled_out_when_its_first_holder_is_replaced() {
     }
 }
 
+/// Numbers behind a value that is replaced move with what the new one takes.
+#[test]
+fn links_lead_to_what_they_led_to_whatever_a_new_value_takes() {
+    let behind =
+        |symbols: &str| format!("49220662063b00545b06690e49220663063b00545b084009{symbols}");
+    let of = |a: &str, symbols: &str| {
+        open(&unhex(&format!("04087b0849220661063a064554{a}{}", behind(symbols))))
+    };
+    // {"a" => [1], "b" => t = [9], "c" => [t, :x, :x]}, and with [:z] and [t, :z, :x].
+    let documents = [
+        (of("5b066906", "3a06783b06"), json!([[9], "x", "x"])),
+        (of("5b063a067a", "3b063a0678"), json!([[9], "z", "x"])),
+    ];
+    let symbols = |names: &[&str]| {
+        Value::Array(names.iter().map(|name| Value::Symbol(Symbol::new(*name))).collect())
+    };
+    let plain = [json!([2]), json!({}), json!("s"), json!([[2]]), json!([[2], [3]]), json!(2)];
+    let replacements: Vec<Value> = plain.into_iter().map(Value::from).collect();
+    let named = [symbols(&["y"]), symbols(&["y", "w"]), symbols(&["z"]), symbols(&["x"])];
+    for (document, c) in documents {
+        assert_eq!(get::<serde_json::Value>(&*document, "c"), c);
+        for replacement in replacements.iter().chain(&named) {
+            let spliced = document.encode(&set("a", replacement.clone())).unwrap();
+            let spliced = Marshal.open(Some(spliced)).unwrap();
+            assert_eq!(get::<serde_json::Value>(&*spliced, "b"), json!([9]), "{replacement:?}");
+            assert_eq!(get::<serde_json::Value>(&*spliced, "c"), c, "{replacement:?}");
+        }
+    }
+}
+
 #[test]
 fn keys_are_found_however_they_are_written() {
     // A HashWithIndifferentAccess with US-ASCII keys; a key that is a link; the same key twice.
