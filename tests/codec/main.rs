@@ -21,4 +21,5 @@ mod random;
 mod ruby;
 mod serde_values;
 mod session;
+mod splice;
 mod support;
