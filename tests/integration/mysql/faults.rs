@@ -7,6 +7,7 @@ use sqlbypass::{Save, Saved, Store, Update};
 
 use super::{Place, RAILS, data, insert, new_id, start, update};
 use crate::promises::deadlines::{DEADLINE, SLACK, all_end, in_time, recovers};
+use crate::promises::is_not_sent_again;
 use crate::promises::load::{drop_a_thousand_futures, some_are_refused};
 use crate::servers::proxy::Mode;
 use crate::servers::{MariaDb, Proxy};
@@ -120,21 +121,7 @@ async fn an_answer_that_is_lost_is_an_unknown_outcome() {
     let late = new_id();
     let error = in_time(insert(&store, &late, "the change")).await.unwrap_err();
     assert!(error.is_unknown_outcome(), "{error}");
-    // Cut, and all is well at once: who sent it again would be told how that went.
-    let again = new_id();
-    for is_new in [false, true] {
-        proxy.set(Mode::MuteAfter(b"the change"));
-        let save = async {
-            match is_new {
-                false => update(&store, &id, "the change").await,
-                true => insert(&store, &again, "the change").await,
-            }
-        };
-        let (saved, ()) = tokio::join!(save, proxy.heal_when_muted());
-        let error = saved.unwrap_err();
-        assert!(error.is_unknown_outcome(), "{error}");
-    }
-    assert_eq!(insert(&store, &again, "the change").await.unwrap(), Saved::Duplicate);
+    is_not_sent_again(&store, &proxy, &id).await;
     // Whoever asks again learns what became of it, and may write it once more.
     assert_eq!(data(&store, &id).await.unwrap(), "the change");
     assert_eq!(update(&store, &id, "the change").await.unwrap(), Saved::Applied);

@@ -10,6 +10,9 @@ pub(crate) mod secrets;
 use bytes::Bytes;
 use sqlbypass::{Insert, Lookup, Result, Save, Saved, SessionId, Store, Timeouts, Update};
 
+use crate::servers::Proxy;
+use crate::servers::proxy::Mode;
+
 /// A store that tasks share.
 pub(crate) trait Shared: Store + Clone + 'static {}
 
@@ -39,6 +42,25 @@ pub(crate) async fn update(
 
 pub(crate) async fn data(store: &impl Store, id: &SessionId) -> Option<Bytes> {
     store.find(&Lookup::new(id)).await.unwrap().and_then(|record| record.data)
+}
+
+/// The answer to a write is lost, its connection cut, and all is well at once: who sent it again would be
+/// told how that went.
+pub(crate) async fn is_not_sent_again<S: Store>(store: &S, proxy: &Proxy, id: &SessionId) {
+    let new = new_id();
+    for is_new in [false, true] {
+        proxy.set(Mode::MuteAfter(b"the change"));
+        let save = async {
+            match is_new {
+                false => update(store, id, "the change").await,
+                true => insert(store, &new, "the change").await,
+            }
+        };
+        let (saved, ()) = tokio::join!(save, proxy.heal_when_muted());
+        let error = saved.unwrap_err();
+        assert!(error.is_unknown_outcome(), "{error}");
+    }
+    assert_eq!(insert(store, &new, "the change").await.unwrap(), Saved::Duplicate);
 }
 
 /// Every operation once, on a row that is there.
