@@ -114,3 +114,16 @@ fn links_at_the_edges_of_what_is_kept_are_told_apart() {
     assert_eq!(get::<i64>(&*spliced, "b"), 5);
     assert_eq!(get::<serde_json::Value>(&*spliced, "c"), json!([1]));
 }
+
+/// A symbol with an encoding cannot be a link there: its variables stand behind it.
+#[test]
+fn a_symbol_with_an_encoding_is_spelled_out_again() {
+    // {"a" => 1, "b" => [:é, 2]}
+    let document =
+        open(&unhex("04087b0749220661063a064554690649220662063b00545b07493a07c3a9063b00546907"));
+    assert_eq!(get::<serde_json::Value>(&*document, "b"), json!(["é", 2]));
+    let spliced = document.encode(&set("a", Value::Symbol(Symbol::new("é")))).unwrap();
+    let spliced = Marshal.open(Some(spliced)).unwrap();
+    assert_eq!(get::<String>(&*spliced, "a"), "é");
+    assert_eq!(get::<serde_json::Value>(&*spliced, "b"), json!(["é", 2]));
+}

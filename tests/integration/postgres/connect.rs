@@ -146,8 +146,8 @@ async fn random_order_uses_every_host() {
     assert!(proxies.iter().all(|proxy| proxy.connections() > 0), "40 throws of a coin");
 }
 
-/// The first host is down, drops packets, or takes connections and never answers: the next one is used within one
-/// connect deadline, and the first is not asked again at every connection.
+/// The first host is down, drops packets, or takes connections and never answers: the next one is
+/// used within one connect deadline, and the first is not asked again at every connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_host_is_used() {
     if !Postgres::available() {
